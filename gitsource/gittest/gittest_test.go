@@ -178,7 +178,7 @@ func TestFaultsApplyToTheirEndpointAndRunOut(t *testing.T) {
 	s.Inject(gittest.Fault{Answer: http.RedirectHandler("http://127.0.0.1:1/", http.StatusFound)})
 	require.Error(t, ls())
 	s.ClearFaults()
-	s.Inject(gittest.Fault{On: gittest.Pack, Status: http.StatusInternalServerError})
+	s.Inject(gittest.Fault{On: gittest.PushRefs, Status: http.StatusInternalServerError})
 	require.NoError(t, ls())
 }
 
