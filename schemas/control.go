@@ -1,0 +1,39 @@
+package schemas
+
+// Control is <environment>/<service>/control.yaml, or <environment>/control.yaml
+// for a whole environment: what people or Sluice have stopped.
+type Control struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	// Inputs that may not come back. For one release only.
+	Holds []Hold `json:"holds,omitempty"`
+	// No step forward and no new rollout; a rollback still runs. For one release only.
+	Paused bool `json:"paused,omitempty"`
+	// Why it is paused.
+	Reason string `json:"reason,omitempty"`
+	// No new rollout in the environment. In <environment>/control.yaml only.
+	Freeze *Freeze `json:"freeze,omitempty"`
+
+	origin *origin
+}
+
+// Hold refuses an artifact, or one revision of the inputs, until it is lifted by a reviewed change.
+type Hold struct {
+	// Every input with this artifact.
+	Digest string `json:"digest,omitempty"`
+	// These inputs only. With a digest as well: either one refuses.
+	Revision string `json:"revision,omitempty"`
+	Reason   string `json:"reason"`
+	// Who placed it.
+	By string `json:"by,omitempty"`
+	At Time   `json:"at,omitzero"`
+	// The id of the rollback that placed it.
+	Rollback string `json:"rollback,omitempty"`
+}
+
+// Freeze closes an environment until it is removed.
+type Freeze struct {
+	Reason string `json:"reason"`
+	By     string `json:"by,omitempty"`
+	At     Time   `json:"at,omitzero"`
+}

@@ -1,0 +1,56 @@
+package schemas_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sluice-cd/sluice/schemas"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const emptyPolicy = "apiVersion: sluice.dev/v1alpha1\nkind: Policy\n"
+
+func decodePolicy(t *testing.T, text string) schemas.Policy {
+	t.Helper()
+	p, err := schemas.DecodePolicy("sluice.yaml", []byte(text))
+	require.NoError(t, err)
+	return p
+}
+
+func TestEmptyPolicyIsTheStrictOne(t *testing.T) {
+	p := decodePolicy(t, emptyPolicy)
+	require.Len(t, p.Environments, 3)
+	assert.Equal(t, schemas.DefaultPolicy().Environments, p.Environments)
+	assert.Empty(t, p.NotEnforced())
+
+	production, ok := p.Environment("production")
+	require.True(t, ok)
+	assert.Equal(t, schemas.Approvals{Standard: 1, Breaking: 2, Security: 2, Hotfix: 2}, production.Approvals)
+	assert.Equal(t, []int{5, 25, 50, 100}, production.Rollout.Steps)
+	assert.Equal(t, 5*time.Minute, production.Rollout.Interval.Std())
+	assert.InDelta(t, 0.5, production.Rollback.ErrorRateIncreasePoints, 0)
+	assert.Equal(t, 30*time.Minute, production.Rollback.Window.Std())
+	assert.Equal(t, []string{"tests", "sast", "contract-tests", "validate", "staging-e2e"}, gates(production))
+	assert.Nil(t, production.Soak)
+
+	staging, _ := p.Environment("staging")
+	assert.Equal(t, production.Approvals, staging.Approvals)
+	require.NotNil(t, staging.Soak)
+	assert.Equal(t, 15*time.Minute, staging.Soak.Duration.Std())
+	assert.Equal(t, []string{"tests", "sast", "contract-tests", "validate"}, gates(staging))
+
+	dev, _ := p.Environment("dev")
+	assert.Zero(t, dev.Approvals)
+	assert.Empty(t, dev.Checks)
+	assert.Equal(t, []int{100}, dev.Rollout.Steps)
+	assert.Equal(t, "checkout-dev", dev.NamespaceFor("checkout"))
+}
+
+func gates(e schemas.Environment) []string {
+	var names []string
+	for _, c := range e.Checks {
+		names = append(names, c.Gate)
+	}
+	return names
+}

@@ -1,0 +1,133 @@
+package schemas
+
+// Kinds of traffic.
+const (
+	TrafficGateway  = "gateway"  // weights of an HTTPRoute
+	TrafficReplicas = "replicas" // the number of pods behind one Service
+	TrafficNone     = "none"     // workers and cron jobs
+)
+
+// NoProbe, as a path of Health, says that a service has no such probe.
+const NoProbe = "none"
+
+// Service is services/<name>/service.yaml: where a service comes from and how it is rolled out.
+type Service struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	// The directory below services/.
+	Name   string        `json:"-"`
+	Source ServiceSource `json:"source"`
+	// Where the service runs, in promotion order; none between two of them may be left out.
+	Environments []string            `json:"environments"`
+	Strategy     Strategy            `json:"strategy,omitzero"`
+	Traffic      Traffic             `json:"traffic,omitzero"`
+	Metrics      Metrics             `json:"metrics,omitzero"`
+	Verification ServiceVerification `json:"verification,omitzero"`
+	Health       Health              `json:"health,omitzero"`
+
+	origin *origin
+}
+
+// ServiceSource is where the artifact is built from.
+type ServiceSource struct {
+	// owner/name on the forge.
+	Repository string `json:"repository"`
+	// Branches that a hotfix may come from besides the default branch.
+	Branches []string `json:"branches,omitempty"`
+}
+
+// Strategy overrides the environment's rollout strategy.
+type Strategy struct {
+	// Default: the environment's rollout.strategy.
+	Kind string `json:"kind,omitempty"`
+}
+
+// Traffic says what is changed to give a candidate its share.
+type Traffic struct {
+	// gateway, replicas or none. Default: gateway.
+	Kind string `json:"kind,omitempty"`
+	// HTTPRoute, for gateway only. Default: the service's name.
+	Route string `json:"route,omitempty"`
+	// The Service that the route sends to or that selects the pods. Default: the service's name.
+	Service string `json:"service,omitempty"`
+}
+
+// Metrics is how a candidate is compared with stable.
+type Metrics struct {
+	// A source named in the daemon's own configuration, never an address.
+	Prometheus string          `json:"prometheus,omitempty"`
+	Errors     *ErrorMetric    `json:"errors,omitempty"`
+	Latency    *LatencyMetric  `json:"latency,omitempty"`
+	Business   *BusinessMetric `json:"business,omitempty"`
+}
+
+// ErrorMetric counts requests and failed requests: a preset or a query.
+type ErrorMetric struct {
+	Preset string `json:"preset,omitempty"`
+	// PromQL with {{.Selector}}.
+	Query string `json:"query,omitempty" sluice:"multiline"`
+}
+
+// LatencyMetric is a histogram of request durations: a preset or a query.
+type LatencyMetric struct {
+	Preset string `json:"preset,omitempty"`
+	// PromQL with {{.Selector}}.
+	Query string `json:"query,omitempty" sluice:"multiline"`
+	// Default: 0.99.
+	Quantile float64 `json:"quantile,omitempty"`
+}
+
+// BusinessMetric is a number that must not fall after a release.
+type BusinessMetric struct {
+	// PromQL.
+	Query string `json:"query" sluice:"multiline"`
+	// The fall that fails a release. Default: 20%.
+	Drop Percent `json:"drop,omitempty"`
+}
+
+// ServiceVerification is what runs after 100 percent.
+type ServiceVerification struct {
+	Smoke     []Smoke     `json:"smoke,omitempty"`
+	Synthetic []Synthetic `json:"synthetic,omitempty"`
+}
+
+// Smoke is one smoke test: a request or a Job.
+type Smoke struct {
+	HTTP *SmokeHTTP `json:"http,omitempty"`
+	// A file with a Job in the service's directory.
+	Job string `json:"job,omitempty"`
+}
+
+// SmokeHTTP is a request and the status it must be answered with.
+type SmokeHTTP struct {
+	Path string `json:"path"`
+	// Default: 200.
+	Expect int `json:"expect,omitempty"`
+}
+
+// Synthetic is a request that is repeated for as long as a release is verified.
+type Synthetic struct {
+	HTTP *SyntheticHTTP `json:"http"`
+}
+
+// SyntheticHTTP is a repeated request and the status it must be answered with.
+type SyntheticHTTP struct {
+	Path string `json:"path"`
+	// Default: 200.
+	Expect int `json:"expect,omitempty"`
+	// Default: 30s.
+	Every Duration `json:"every,omitempty"`
+}
+
+// Health is the paths of the probes that the rendered workload must declare.
+// Other paths than the defaults need a reason and an incident reference.
+type Health struct {
+	// A path, or none. Default: /health/startup.
+	Startup string `json:"startup,omitempty"`
+	// A path, or none. Default: /health/live.
+	Live string `json:"live,omitempty"`
+	// A path, or none. Default: /health/ready.
+	Ready    string `json:"ready,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	Incident string `json:"incident,omitempty"`
+}
