@@ -1,0 +1,72 @@
+package release
+
+import (
+	"fmt"
+	"time"
+)
+
+// IntentKind is what has to be done once.
+type IntentKind string
+
+// The kinds of intent.
+const (
+	// CommitReject restores the release's directory after a refused promotion.
+	CommitReject IntentKind = "commit-reject"
+	// CommitRollback restores it after traffic went back, and writes the hold.
+	CommitRollback IntentKind = "commit-rollback"
+	// WriteEvidence appends a record to the audit branch.
+	WriteEvidence IntentKind = "write-evidence"
+)
+
+// An Intent is an effect outside the cluster that is owed. It is saved before
+// it is tried and stays until its effect is known to be durable, so it may run
+// more than once and every effect has to find out whether it already happened.
+type Intent struct {
+	// ID never repeats with different content.
+	ID   string     `json:"id"`
+	Kind IntentKind `json:"kind"`
+	// Since is when it became owed.
+	Since time.Time `json:"since"`
+	// Refused is why it was refused for good, when it was.
+	Refused string `json:"refused,omitempty"`
+	// Commit is set for the two kinds of commit.
+	Commit *Commit `json:"commit,omitempty"`
+	// Evidence is set for WriteEvidence.
+	Evidence *Evidence `json:"evidence,omitempty"`
+}
+
+// A Commit is what git should say again.
+type Commit struct {
+	// Bad are the inputs that must no longer be wanted. When the branch asks
+	// for others already, the directory is left alone.
+	Bad Want `json:"bad"`
+	// Good is where the directory is restored from: a commit.
+	Good string `json:"good"`
+	// Previous is the stable revision, nil when there was none.
+	Previous *Revision `json:"previous,omitempty"`
+	Rollback *Rollback `json:"rollback,omitempty"`
+	Hold     *Hold     `json:"hold,omitempty"`
+	Gates    []Gate    `json:"gates,omitempty"`
+	Reason   string    `json:"reason"`
+}
+
+// Evidence is the record of something finished, complete in itself.
+type Evidence struct {
+	// Kind is "rollout", "rejection", "hold" or "revocation".
+	Kind    string    `json:"kind"`
+	Release string    `json:"release"`
+	At      time.Time `json:"at"`
+	// Outcome is "stable", "rolled-back", "rejected", "superseded" or "adopted".
+	Outcome   string    `json:"outcome"`
+	Reason    string    `json:"reason,omitempty"`
+	Candidate *Want     `json:"candidate,omitempty"`
+	Previous  *Revision `json:"previous,omitempty"`
+	Decision  string    `json:"decision,omitempty"`
+	Gates     []Gate    `json:"gates,omitempty"`
+	Rollout   *Rollout  `json:"rollout,omitempty"`
+	Hold      *Hold     `json:"hold,omitempty"`
+}
+
+func (r Record) intentID(kind IntentKind, about string) string {
+	return fmt.Sprintf("%s/%s/%d/%s", r.Key, about, r.Attempt, kind)
+}

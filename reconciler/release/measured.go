@@ -1,0 +1,163 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-cd/sluice/analysis"
+)
+
+// maxTicks bounds the record. Older ticks are folded into sums that judge the
+// same, at the price that they can no longer be looked at one by one.
+const maxTicks = 600
+
+// startAnalysis makes the empty analysis of a rollout.
+func (r Record) startAnalysis() analysis.Input {
+	plan := r.Rollout.Plan
+	return analysis.Input{
+		Metric: analysis.Metric{Kind: analysis.ErrorRate, Share: 1},
+		Limits: plan.Limits, Steps: len(plan.Steps), Need: plan.Interval, Alone: r.Stable == nil,
+	}
+}
+
+// measured adds ticks to the rollout and acts on what they prove.
+func (r Record) measured(e Measured, now time.Time) Record {
+	if e.Attempt != r.Attempt || e.Step != r.Rollout.Step || !r.comparing() {
+		return r
+	}
+	in := r.Rollout.Analysis
+	in.Step, in.Extended = e.Step, r.Rollout.Extended
+	in.Dispersion = freeze(in.Dispersion, e.Step, e.Dispersion)
+	fresh := newer(in.Ticks, e.Ticks)
+	in.Ticks = append(slices.Clone(in.Ticks), fresh...)
+	if len(in.Ticks) > maxTicks {
+		in = analysis.Compact(in, maxTicks/2)
+	}
+	r.Rollout.Analysis, r.Rollout.Verdict = in, analysis.Judge(in)
+	r.Rollout.Deadline = r.Rollout.Deadline.Add(unmeasurable(fresh))
+	return r.act(now)
+}
+
+// comparing reports whether ticks mean anything now: while traffic is split,
+// and after a first deployment, which has only a plain limit to meet.
+func (r Record) comparing() bool {
+	return r.Rollout.Plan.Measured && !r.Rollout.StepBegan.IsZero() &&
+		(r.Phase == Progressing || r.Phase == Verifying && r.Stable == nil)
+}
+
+// freeze keeps the dispersion that a step began with: measured later it would
+// contain the candidate's own effect.
+func freeze(known []analysis.Dispersion, step int, d analysis.Dispersion) []analysis.Dispersion {
+	if len(known) > step {
+		return known
+	}
+	out := slices.Clone(known)
+	for len(out) <= step {
+		out = append(out, d)
+	}
+	return out
+}
+
+// newer drops ticks that the record has, so that reading a window twice counts
+// it once.
+func newer(known, ticks []analysis.Tick) []analysis.Tick {
+	var last time.Time
+	if len(known) > 0 {
+		last = known[len(known)-1].At
+	}
+	var out []analysis.Tick
+	for _, t := range ticks {
+		if t.At.After(last) {
+			out = append(out, t)
+			last = t.At
+		}
+	}
+	return out
+}
+
+// unmeasurable is the time that must not count against the candidate.
+func unmeasurable(ticks []analysis.Tick) time.Duration {
+	var lost time.Duration
+	for _, t := range ticks {
+		if t.Unknown != "" {
+			lost += time.Duration(t.Seconds * float64(time.Second))
+		}
+	}
+	return lost
+}
+
+// act rolls back where the verdict says so. Everything else waits for the end
+// of the step.
+func (r Record) act(now time.Time) Record {
+	v := r.Rollout.Verdict
+	switch v.Outcome {
+	case analysis.Fail:
+		return r.revert(AnalysisFailed, v.Reason, now)
+	case analysis.RoutingOver:
+		return r.revert(OverExposed, v.Reason, now)
+	case analysis.CandidateSilent:
+		if now.Sub(v.Since) >= r.Rollout.Plan.Silence {
+			return r.revert(NotProven, v.Reason, now)
+		}
+	case analysis.Pass, analysis.Inconclusive, analysis.Collecting, analysis.MetricsDown,
+		analysis.RoutingUnder, analysis.BaselineBad:
+	}
+	r.Reason = fmt.Sprintf("%d %% of the traffic: %s", r.weight(), v.Reason)
+	return r
+}
+
+// advance goes to the next step once this one lasted long enough and nothing
+// speaks against the candidate.
+func (r Record) advance(now time.Time) Record {
+	o := r.Rollout
+	if o.StepBegan.IsZero() || now.Before(o.StepEnds) {
+		return r
+	}
+	if !o.Plan.Measured {
+		return r.forward(now)
+	}
+	switch o.Verdict.Outcome {
+	case analysis.Pass:
+		return r.forward(now)
+	case analysis.Inconclusive:
+		return r.inconclusive(now)
+	case analysis.Collecting, analysis.Fail, analysis.MetricsDown, analysis.CandidateSilent,
+		analysis.RoutingOver, analysis.RoutingUnder, analysis.BaselineBad:
+	}
+	return r
+}
+
+// inconclusive extends the step once. After that the step goes on unless
+// something speaks against the candidate, which then has until its deadline.
+func (r Record) inconclusive(now time.Time) Record {
+	if !r.Rollout.Extended {
+		r.Rollout.Extended = true
+		r.Rollout.StepEnds = r.Rollout.StepEnds.Add(r.Rollout.Plan.Interval)
+		r.Rollout.Analysis.Extended = true
+		r.Rollout.Verdict = analysis.Judge(r.Rollout.Analysis)
+		return r.remember("extended once: "+r.Rollout.Verdict.Reason, now)
+	}
+	if r.Rollout.Verdict.Suspect {
+		return r
+	}
+	return r.forward(now)
+}
+
+func (r Record) forward(now time.Time) Record {
+	if r.Rollout.Plan.Measured {
+		r.Rollout.Verdicts = append(slices.Clone(r.Rollout.Verdicts), r.Rollout.Verdict)
+	}
+	return r.step(r.Rollout.Step+1, now)
+}
+
+// mayFinish reports whether nothing measured after 100 % speaks against the
+// candidate. With a stable revision to go back to, the steps have judged it and
+// health watches the window; a first deployment has to keep its limit here.
+func (r Record) mayFinish() bool {
+	if r.Stable != nil || !r.Rollout.Plan.Measured || r.Rollout.Plan.InPlace {
+		return true
+	}
+	v := r.Rollout.Verdict
+	return v.Outcome == analysis.Pass || v.Outcome == analysis.Inconclusive && !v.Suspect
+}

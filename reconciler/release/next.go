@@ -1,0 +1,177 @@
+package release
+
+import (
+	"reflect"
+	"slices"
+	"time"
+)
+
+// New is the record of a release that was never seen before.
+func New(key Key, now time.Time) Record {
+	return Record{Schema: Schema, Key: key, Phase: Stable, Since: now, Reason: "nothing is deployed yet"}
+}
+
+// Next is the record after an event. It is total: an event that is stale, that
+// repeats itself or that is about something else returns r unchanged.
+func Next(r Record, e Event, now time.Time) Record {
+	n := r.apply(e, now)
+	if reflect.DeepEqual(n, r) {
+		return r
+	}
+	n.Seq = r.Seq + 1
+	return n
+}
+
+func (r Record) apply(e Event, now time.Time) Record {
+	switch e := e.(type) {
+	case Wanted:
+		return r.wanted(e, now)
+	case Kept:
+		r.Kept = e.Reason
+		return r
+	case Adopted:
+		return r.adopt(e, now)
+	case Judged:
+		return r.judged(e, now)
+	case Seen:
+		return r.seen(e.Observed, now)
+	case Measured:
+		return r.measured(e, now)
+	case Controlled:
+		return r.controlled(e, now)
+	case Done:
+		return r.done(e, now)
+	case Erred:
+		return r.erred(e)
+	case Tick:
+		return r.tick(now)
+	}
+	return r
+}
+
+// enter moves the record to a phase. A rollout remembers when and why.
+func (r Record) enter(phase Phase, reason string, now time.Time) Record {
+	r.Phase, r.Since, r.Reason = phase, now, reason
+	if r.rolling() {
+		return r.remember(reason, now)
+	}
+	return r
+}
+
+// remember adds a moment to the rollout's story. When the story is full the
+// oldest moment but the first gives way: how it began is worth more than how
+// often it was extended.
+func (r Record) remember(text string, now time.Time) Record {
+	m := Moment{At: now, Phase: r.Phase, Weight: Desired(r).Traffic.Weight, Text: text}
+	moments := slices.Clone(r.Rollout.Moments)
+	if len(moments) >= maxMoments {
+		moments = slices.Delete(moments, 1, 2)
+	}
+	r.Rollout.Moments = append(moments, m)
+	return r
+}
+
+// rolling reports whether the candidate has objects in the cluster.
+func (r Record) rolling() bool {
+	switch r.Phase {
+	case Preparing, Progressing, Verifying, Reverting, Restoring:
+		return true
+	case Stable, Pending, Rejected, Frozen, Removing, Removed:
+		return false
+	}
+	return false
+}
+
+func (r Record) stableInputs() string {
+	if r.Stable == nil {
+		return ""
+	}
+	return r.Stable.Inputs
+}
+
+// pend makes want the candidate and asks the gates anew.
+func (r Record) pend(want Want, now time.Time) Record {
+	r.Candidate, r.Next = &want, nil
+	r.Gates, r.Decision, r.Recheck = nil, "", time.Time{}
+	r.Rollout = Rollout{}
+	reason := "waiting for the gates"
+	if want.Promotion.Genesis {
+		reason = "part of the baseline, nothing runs yet"
+	}
+	return r.enter(Pending, reason, now)
+}
+
+// settle ends the candidate's time without making it stable.
+func (r Record) settle(reason string, now time.Time) Record {
+	if r.Candidate != nil {
+		r.Settled = r.Candidate.Promotion.Commit
+	}
+	next := r.Next
+	r = r.enter(Stable, reason, now)
+	r.Candidate, r.Next, r.Rollout = nil, nil, Rollout{}
+	r.Gates, r.Decision, r.Recheck = nil, "", time.Time{}
+	if next != nil {
+		return r.pend(*next, now)
+	}
+	return r
+}
+
+// Fresh reports whether nothing was ever decided about the release, so that
+// what runs may still be adopted.
+func (r Record) Fresh() bool {
+	untouched := r.Stable == nil && r.Candidate == nil && r.Attempt == 0 && r.Settled == ""
+	return untouched && (r.Phase == Stable || r.Phase == Frozen && r.FrozenFrom == Stable)
+}
+
+// adopt takes the baseline as stable when it is what runs, starts it when
+// nothing runs, and otherwise waits until a person made the two agree.
+func (r Record) adopt(e Adopted, now time.Time) Record {
+	if !r.Fresh() {
+		return r
+	}
+	r.FrozenFrom = ""
+	switch {
+	case e.Same:
+		revision := e.Revision
+		r.Stable, r.Adopted = &revision, true
+		r.Proven = []Proof{proofOf(revision, now)}
+		r = r.enter(Stable, "adopted: what runs equals the baseline", now)
+		return r.owe(WriteEvidence, revision.Inputs, now, Intent{Evidence: &Evidence{
+			Kind: "rollout", Outcome: "adopted", Candidate: &Want{Revision: revision, Promotion: Promotion{Commit: revision.Commit, Genesis: true}},
+		}})
+	case e.Differs != "":
+		r.FrozenFrom = Stable
+		reason := "what runs differs from the baseline: " + e.Differs
+		if r.Phase == Frozen && r.Reason == reason {
+			return r
+		}
+		return r.enter(Frozen, reason, now)
+	}
+	return r.pend(Want{Revision: e.Revision, Promotion: Promotion{Commit: e.Revision.Commit, Genesis: true}}, now)
+}
+
+func proofOf(v Revision, since time.Time) Proof {
+	return Proof{Artifacts: v.Artifacts, BaseTree: v.BaseTree, Inputs: v.Inputs, Commit: v.Commit, Since: since}
+}
+
+// owe adds an intent unless it is owed already.
+func (r Record) owe(kind IntentKind, about string, now time.Time, i Intent) Record {
+	i.ID, i.Kind, i.Since = r.intentID(kind, about), kind, now
+	if i.Evidence != nil {
+		i.Evidence.Release, i.Evidence.At = r.Key.String(), now
+	}
+	if slices.ContainsFunc(r.Owed, func(o Intent) bool { return o.ID == i.ID }) {
+		return r
+	}
+	r.Owed = append(slices.Clone(r.Owed), i)
+	return r
+}
+
+// drop takes back what is owed of a kind, because it became moot.
+func (r Record) drop(kind IntentKind) Record {
+	r.Owed = slices.DeleteFunc(slices.Clone(r.Owed), func(o Intent) bool { return o.Kind == kind })
+	if len(r.Owed) == 0 {
+		r.Owed = nil
+	}
+	return r
+}

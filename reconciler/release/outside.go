@@ -1,0 +1,112 @@
+package release
+
+import (
+	"slices"
+	"time"
+)
+
+// controlled takes what control.yaml asks for. A pause stops the clock of the
+// rollout; the way back ignores it.
+func (r Record) controlled(e Controlled, now time.Time) Record {
+	r = r.lift(e.Lifted, now)
+	switch {
+	case e.Paused && r.PausedSince.IsZero():
+		r.PausedSince = now
+	case !e.Paused && !r.PausedSince.IsZero():
+		r = r.resume(now)
+	}
+	return r
+}
+
+// resume shifts what the pause held up. The step's measurements stay, so a
+// pause can delay a verdict but not change it.
+func (r Record) resume(now time.Time) Record {
+	paused := now.Sub(r.PausedSince)
+	r.PausedSince = time.Time{}
+	shift := func(t time.Time) time.Time {
+		if t.IsZero() {
+			return t
+		}
+		return t.Add(paused)
+	}
+	r.Rollout.StepEnds = shift(r.Rollout.StepEnds)
+	r.Rollout.Deadline = shift(r.Rollout.Deadline)
+	r.Rollout.WindowEnds = shift(r.Rollout.WindowEnds)
+	if r.Phase == Preparing {
+		r.Since = shift(r.Since)
+	}
+	return r
+}
+
+func (r Record) lift(ids []string, now time.Time) Record {
+	for _, id := range ids {
+		i := slices.IndexFunc(r.Holds, func(h Hold) bool { return h.ID == id })
+		if i < 0 {
+			continue
+		}
+		hold := r.Holds[i]
+		r.Holds = slices.Delete(slices.Clone(r.Holds), i, i+1)
+		r = r.owe(WriteEvidence, "lifted "+id, now, Intent{Evidence: &Evidence{
+			Kind: "revocation", Outcome: "lifted", Reason: hold.Reason, Hold: &hold,
+		}})
+	}
+	if len(r.Holds) == 0 {
+		r.Holds = nil
+	}
+	return r
+}
+
+// done closes an intent whose effect is durable.
+func (r Record) done(e Done, now time.Time) Record {
+	i := slices.IndexFunc(r.Owed, func(o Intent) bool { return o.ID == e.ID })
+	if i < 0 {
+		return r
+	}
+	intent := r.Owed[i]
+	r.Owed = slices.Delete(slices.Clone(r.Owed), i, i+1)
+	if len(r.Owed) == 0 {
+		r.Owed = nil
+	}
+	switch intent.Kind {
+	case CommitReject:
+		if r.Phase == Rejected {
+			return r.settle("rejected; git says again what runs", now)
+		}
+	case CommitRollback:
+		if r.Phase == Restoring {
+			return r.restored(e.Commit, now)
+		}
+	case WriteEvidence:
+	}
+	return r
+}
+
+// restored closes a rollback: git says what runs.
+func (r Record) restored(commit string, now time.Time) Record {
+	rollback := *r.Rollout.Rollback
+	rollback.Commit, rollback.CommittedAt = commit, now
+	r.Rollout.Rollback = &rollback
+	r = r.remember("git says again what runs", now)
+	evidence := r.finished("rolled-back")
+	if rollback.Holds {
+		hold := r.holdOf(rollback)
+		evidence.Hold = &hold
+	}
+	r = r.owe(WriteEvidence, r.Candidate.Revision.Inputs, now, Intent{Evidence: evidence})
+	return r.settle("rolled back: "+rollback.Measurement, now)
+}
+
+// erred remembers that an intent was refused for good. It stays owed: only a
+// person can take what stands in its way out of it.
+func (r Record) erred(e Erred) Record {
+	i := slices.IndexFunc(r.Owed, func(o Intent) bool { return o.ID == e.ID })
+	if i < 0 {
+		return r
+	}
+	r.Owed = slices.Clone(r.Owed)
+	r.Owed[i].Refused = e.Reason
+	if r.Phase == Restoring || r.Phase == Rejected {
+		r.Reason = "git does not say what runs, and writing it was refused: " + e.Reason
+	}
+	return r
+}

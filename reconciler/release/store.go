@@ -1,0 +1,28 @@
+package release
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Encode is the record as it is stored.
+func Encode(r Record) ([]byte, error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode record of %s: %w", r.Key, err)
+	}
+	return data, nil
+}
+
+// Decode reads a stored record. One of another schema is refused, because a
+// daemon must not act on decisions that it cannot read whole.
+func Decode(data []byte) (Record, error) {
+	var r Record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Record{}, fmt.Errorf("decode record: %w", err)
+	}
+	if r.Schema != Schema {
+		return Record{}, fmt.Errorf("decode record of %s: it has schema %d and this version reads %d", r.Key, r.Schema, Schema)
+	}
+	return r, nil
+}

@@ -1,0 +1,144 @@
+package release
+
+import "time"
+
+// wanted takes what git asks for. Before 100 % a newer wish supersedes the
+// rollout; afterwards it waits.
+func (r Record) wanted(e Wanted, now time.Time) Record {
+	r.Kept = ""
+	if e.Retired {
+		return r.retire(now)
+	}
+	switch r.Phase {
+	case Stable:
+		return r.wantedWhenStable(e.Want, now)
+	case Pending:
+		return r.wantedWhenPending(e.Want, now)
+	case Rejected:
+		return r.wantedWhenRejected(e.Want, now)
+	case Preparing, Progressing:
+		return r.wantedWhenRolling(e.Want, now)
+	case Verifying:
+		return r.wantedWhenVerifying(e.Want, now)
+	case Reverting, Restoring:
+		return r.queue(e.Want)
+	case Frozen:
+		return r.wantedWhenFrozen(e.Want, now)
+	case Removing:
+		return r.queue(e.Want)
+	case Removed:
+		return r.pend(e.Want, now)
+	}
+	return r
+}
+
+func (r Record) wantedWhenStable(w Want, now time.Time) Record {
+	if w.Revision.Inputs == r.stableInputs() {
+		return r.restate(w)
+	}
+	if w.Promotion.Commit == r.Settled {
+		return r // closed already; git still says so until its revert is read
+	}
+	return r.pend(w, now)
+}
+
+// restate follows commits that change nothing of the inputs, so that a later
+// rollback restores the newest bytes of the release's directory.
+func (r Record) restate(w Want) Record {
+	if r.Stable == nil || r.Stable.Commit == w.Revision.Commit {
+		return r
+	}
+	stable := *r.Stable
+	stable.Commit, stable.Base, stable.Version = w.Revision.Commit, w.Revision.Base, w.Revision.Version
+	r.Stable = &stable
+	return r
+}
+
+func (r Record) wantedWhenPending(w Want, now time.Time) Record {
+	switch {
+	case r.Candidate.Promotion.Commit == w.Promotion.Commit:
+		return r
+	case w.Revision.Inputs == r.stableInputs():
+		return r.settle("git asks for the stable revision again", now)
+	}
+	return r.pend(w, now)
+}
+
+func (r Record) wantedWhenRejected(w Want, now time.Time) Record {
+	switch {
+	case r.Candidate.Promotion.Commit == w.Promotion.Commit:
+		return r
+	case w.Revision.Inputs == r.stableInputs():
+		return r.drop(CommitReject).settle("git asks for the stable revision again", now)
+	}
+	return r.drop(CommitReject).pend(w, now)
+}
+
+func (r Record) wantedWhenRolling(w Want, now time.Time) Record {
+	switch w.Revision.Inputs {
+	case r.Candidate.Revision.Inputs:
+		return r
+	case r.stableInputs():
+		return r.revert(Superseded, "git asks for the stable revision again", now)
+	}
+	r.Next = &w
+	return r.revert(Superseded, "superseded by a newer promotion", now)
+}
+
+func (r Record) wantedWhenVerifying(w Want, now time.Time) Record {
+	if w.Revision.Inputs == r.stableInputs() {
+		return r.revert(Superseded, "git asks for the stable revision again", now)
+	}
+	return r.queue(w)
+}
+
+// queue keeps the newest wish that is neither the candidate nor stable.
+func (r Record) queue(w Want) Record {
+	r.Next = nil
+	if r.Candidate != nil && w.Revision.Inputs == r.Candidate.Revision.Inputs {
+		return r
+	}
+	if w.Revision.Inputs != r.stableInputs() || r.Phase == Removing {
+		r.Next = &w
+	}
+	return r
+}
+
+// wantedWhenFrozen lets a person go forward: what serves is the baseline.
+func (r Record) wantedWhenFrozen(w Want, now time.Time) Record {
+	if r.Candidate != nil && r.Candidate.Promotion.Commit == w.Promotion.Commit {
+		return r
+	}
+	if r.Fresh() {
+		return r // what runs is not ours yet; see adopt
+	}
+	if r.FrozenFrom == Removing {
+		return r.queue(w)
+	}
+	r.FrozenFrom = ""
+	return r.pend(w, now)
+}
+
+func (r Record) retire(now time.Time) Record {
+	switch r.Phase {
+	case Stable, Pending, Rejected, Frozen:
+		if r.Phase == Frozen && r.FrozenFrom == Removing {
+			return r
+		}
+		if r.Stable == nil && r.Phase == Stable {
+			return r.enter(Removed, "retired before anything ran", now)
+		}
+		r = r.drop(CommitReject)
+		r.Candidate, r.Next, r.FrozenFrom = nil, nil, ""
+		return r.enter(Removing, "retired: draining and pruning", now)
+	case Preparing, Progressing, Verifying:
+		r.Next = nil
+		return r.revert(Superseded, "the release is being retired", now)
+	case Reverting, Restoring:
+		r.Next = nil
+	case Removing:
+		r.Next = nil
+	case Removed:
+	}
+	return r
+}
