@@ -1,0 +1,30 @@
+// Package gate decides whether a release may be deployed, and says why not.
+//
+// Every gate is a pure function from facts to a Result: a verdict, one plain
+// sentence, evidence, when the answer can change and who can change it. The
+// same results are shown on a pull request, in the terminal and in the record,
+// so that nobody has to ask why nothing moves.
+//
+// # Invariants
+//
+//   - Evaluate lists every gate, in order of precedence. None hides another.
+//   - What was not asked or not answered is unknown, and unknown never passes.
+//     The zero value of every fact is the unfavourable one.
+//   - A less favourable fact never turns another verdict into a pass.
+//   - Identity is the forge's numeric id. Logins are shown, never compared.
+//   - A Reason is one line of printable text, whatever a title, a check or a
+//     hold contains.
+//   - What a gate that does not pass leads to, before and after the merge, is
+//     decided by one table (meanings), and which gates are asked on which path
+//     by another (precedence).
+//
+// # Concurrency
+//
+// Every function is pure and keeps nothing; facts are only read.
+//
+// # What it does not do
+//
+// It asks nobody anything and compares no content: whether two diffs are equal
+// or a commit is in a branch arrives as an Answer. It does not decide what
+// happens in git to a rejected promotion.
+package gate

@@ -1,0 +1,178 @@
+package gate
+
+import (
+	"time"
+
+	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/schemas"
+)
+
+// Facts is everything that is known about one release's candidate inputs.
+type Facts struct {
+	// Environment is the release's environment in the policy in force, which is
+	// never the policy that the candidate itself brings along.
+	Environment schemas.Environment
+	// First: nothing comes before this environment, so nothing was proven
+	// before and only what keeps the release deployable is asked.
+	First bool
+	// Merged: the inputs are on the default branch and are judged as of their
+	// merge. False: a preview for an open pull request.
+	Merged bool
+	// Rollback: Sluice's own way back to inputs that were stable here.
+	Rollback bool
+	// Retired: the candidate drains and removes the release.
+	Retired bool
+
+	// Repository ("owner/name") and Branch are the environments repository and
+	// the branch that Sluice follows.
+	Repository string
+	Branch     string
+
+	// Changes is every change to the inputs since the last verified ones,
+	// oldest first, those to the pinned base included. Each has to be proven:
+	// one unreviewed change is not cured by a reviewed one after it.
+	Changes []Change
+	// Class is the change class, see Class; Incident is what a hotfix refers to.
+	Class    string
+	Incident string
+
+	// Inputs is the identity of the candidate's inputs and Revision its short id.
+	Inputs   string
+	Revision string
+	// Artifacts is what would run; BaseTree is the git tree id of the service's
+	// subtree at the pinned base.
+	Artifacts []Artifact
+	BaseTree  string
+	Upstream  Upstream
+
+	// Checks has the facts of each check of the policy, by its gate.
+	Checks map[string]CheckFacts
+
+	// RenderError says why the inputs do not render; "" when they do. A reason
+	// that lies outside the inputs does not belong here.
+	RenderError string
+	// Unpinned lists the images of the rendered manifests without a digest.
+	Unpinned []string
+
+	Holds  []Hold
+	Paused Pause
+}
+
+// An Answer is the answer to a question about git or a forge. The zero value
+// says no without a reason.
+type Answer struct {
+	Yes bool
+	// Reason says in words why not.
+	Reason string
+	// Unknown says why the question could not be asked; it overrides Yes.
+	Unknown string
+}
+
+// A Change is one pull request's first-parent range of commits, or one commit
+// that belongs to none.
+type Change struct {
+	// Commit ends the range on the followed branch.
+	Commit string
+	// PullRequest is nil for a commit that was pushed directly.
+	PullRequest *forge.PullRequest
+	// Content: what landed equals what was reviewed. It is only asked of a
+	// merged pull request.
+	Content Answer
+	// Owned lists the paths of the change that belong to the policy's owners.
+	Owned []string
+
+	Reviews []forge.Review
+	// Commits is every commit of the pull request, the head included.
+	Commits []forge.PullRequestCommit
+	// EqualHeads lists earlier heads that promote the same content as the final
+	// one (before a rebase); their reviews count.
+	EqualHeads []string
+	// Pushers is who pushed the final head. PushersKnown is false on forges
+	// that keep no record of it, which is then said in the evidence.
+	Pushers      []forge.User
+	PushersKnown bool
+	// Members has the members of a team (or the user of that name) by the
+	// policy's spelling. A team that could not be read is absent; a user who is
+	// absent from a team is not a member.
+	Members map[string]map[int64]bool
+	// Writers is who may write to the repository; nil when it could not be read.
+	Writers map[int64]bool
+
+	// Unknown says why some of these facts could not be read, "" when all were.
+	Unknown string
+}
+
+// An Artifact is one image of the candidate.
+type Artifact struct {
+	Image  string
+	Digest string
+	// Repository and SourceCommit are what the release says it was built from.
+	Repository   string
+	SourceCommit string
+}
+
+// Upstream is what is known of the same service in the environment before.
+type Upstream struct {
+	Environment string
+	// Proven is what was stable there.
+	Proven []Proof
+	// Moving is what that environment wants but has not proven yet.
+	Moving []Artifact
+	// Unknown says why the environment could not be asked.
+	Unknown string
+}
+
+// A Proof says that artifacts and base were stable together.
+type Proof struct {
+	Artifacts []Artifact
+	BaseTree  string
+	Since     time.Time
+	Until     time.Time // zero while it lasts
+	URL       string    // the evidence, where there is any
+}
+
+// CheckFacts is what is known about one check of the policy. Every subject
+// needs it.
+type CheckFacts struct {
+	Subjects []Subject
+	// Unknown says why the subjects could not be found out.
+	Unknown string
+}
+
+// A Subject is what a check has to succeed on: the source commit of an
+// artifact, or the merge of the promotion.
+type Subject struct {
+	Repository string
+	// Commits are equally good: a success on one is enough, a failure on one
+	// is not. Several only for the merge: its commit, and the reviewed head
+	// where the release's inputs are the same.
+	Commits []string
+	// Runs is every run of every check on these commits.
+	Runs []forge.Check
+	// Contained: the source commit is in its repository's protected default
+	// branch. Not asked of the merge.
+	Contained Answer
+	// Unknown says why the runs could not be read.
+	Unknown string
+}
+
+// A Hold refuses inputs until a reviewed change lifts it. Any of Inputs,
+// Revision and Digests that matches refuses.
+type Hold struct {
+	Inputs   string
+	Revision string
+	Digests  []string
+	Reason   string
+	By       string
+	At       time.Time
+	// Path is the file of the repository that carries the hold.
+	Path string
+	URL  string
+}
+
+// Pause stops a release from moving forward.
+type Pause struct {
+	Paused bool
+	Reason string
+	Path   string
+}
