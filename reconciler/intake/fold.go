@@ -1,0 +1,169 @@
+package intake
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// A Step is what one review or one direct push brought to the branch.
+type Step struct {
+	// From and Commit bound the first-parent range, From exclusive.
+	From   string
+	Commit string
+	At     time.Time
+	// PullRequest is 0 for a direct push.
+	PullRequest int
+	// Releases has the state after the step of every release whose files the
+	// step touched.
+	Releases map[string]Snapshot
+	// Policy is set when the step changed what the policy's owners own;
+	// Control when it loosened a control file. Both were decided by asking who
+	// approved; a question that could not be asked must not become a Step.
+	Policy  *Decision
+	Control *Decision
+}
+
+// A Decision is whether a change was allowed.
+type Decision struct {
+	Accepted bool
+	Reason   string
+}
+
+// A Snapshot is one release's files at a commit.
+type Snapshot struct {
+	// Inputs is their identity, or Retired, or "" when the directory is gone.
+	Inputs  string
+	Control Control
+	// Problem is why the files cannot be used; Inputs is then not known and
+	// stays what it was.
+	Problem string
+}
+
+// Begin is the record of a repository whose state at genesis an operator
+// vouches for.
+func Begin(genesis string, at time.Time, releases map[string]Snapshot) Repository {
+	r := Repository{
+		Schema: Schema, Genesis: genesis, Mark: genesis, Policy: genesis,
+		Releases: make(map[string]Release, len(releases)),
+	}
+	for name, s := range releases {
+		r.Releases[name] = Release{
+			Inputs: s.Inputs, Commit: genesis, At: at,
+			Control: s.Control, Problem: s.Problem, Genesis: true,
+		}
+	}
+	return r
+}
+
+// Fold is the record after a step. r is not changed.
+func Fold(r Repository, s Step) (Repository, error) {
+	if r.Frozen != "" {
+		return r, fmt.Errorf("fold %s: reading is frozen: %s", s.Commit, r.Frozen)
+	}
+	if s.From != r.Mark {
+		return r, fmt.Errorf("fold %s: it follows %s and not the mark %s", s.Commit, s.From, r.Mark)
+	}
+	r.Mark = s.Commit
+	r = r.govern(s)
+	releases := maps.Clone(r.Releases)
+	if releases == nil {
+		releases = map[string]Release{}
+	}
+	for name, snapshot := range s.Releases {
+		releases[name] = releases[name].follow(s, snapshot)
+	}
+	r.Releases = releases
+	return r, nil
+}
+
+// govern takes a new policy, or says why it does not.
+func (r Repository) govern(s Step) Repository {
+	switch {
+	case s.Policy == nil:
+	case s.Policy.Accepted:
+		r.Policy, r.PolicyRefused = s.Commit, ""
+	default:
+		r.PolicyRefused = fmt.Sprintf("the policy of %.12s is not in force: %s", s.Commit, s.Policy.Reason)
+	}
+	return r
+}
+
+// follow is the release after a step that touched its files.
+func (r Release) follow(s Step, snapshot Snapshot) Release {
+	r.Problem = snapshot.Problem
+	if snapshot.Problem != "" {
+		return r
+	}
+	r.Control = r.Control.follow(snapshot.Control, s.Control)
+	if snapshot.Inputs == r.Inputs {
+		return r
+	}
+	r.Changes = bounded(append(slices.Clone(r.Changes), Change{
+		From: s.From, Commit: s.Commit, At: s.At, PullRequest: s.PullRequest,
+		Before: r.Inputs, After: snapshot.Inputs,
+	}))
+	r.Inputs, r.Commit, r.At, r.Genesis = snapshot.Inputs, s.Commit, s.At, false
+	return r
+}
+
+func bounded(changes []Change) []Change {
+	if len(changes) <= maxChanges {
+		return changes
+	}
+	return slices.Delete(changes, 1, len(changes)-maxChanges+1)
+}
+
+// follow is the control in force after a new file: what it adds counts at
+// once, what it takes away only when that was allowed.
+func (c Control) follow(file Control, loosened *Decision) Control {
+	if loosened != nil && loosened.Accepted || !c.Looser(file) {
+		return file
+	}
+	kept := file
+	if c.Paused && !file.Paused {
+		kept.Paused, kept.Reason = true, c.Reason
+	}
+	for _, h := range c.Holds {
+		if !slices.ContainsFunc(kept.Holds, h.same) {
+			kept.Holds = append(slices.Clone(kept.Holds), h)
+		}
+	}
+	return kept
+}
+
+// Looser reports whether the file takes away something that is in force.
+func (c Control) Looser(file Control) bool {
+	if c.Paused && !file.Paused {
+		return true
+	}
+	return slices.ContainsFunc(c.Holds, func(h Hold) bool { return !slices.ContainsFunc(file.Holds, h.same) })
+}
+
+// same compares what is refused; who wrote it and why is commentary.
+func (h Hold) same(o Hold) bool {
+	return h.Digest == o.Digest && h.Revision == o.Revision
+}
+
+// Freeze stops reading until an operator decides.
+func Freeze(r Repository, reason string) Repository {
+	r.Frozen = reason
+	return r
+}
+
+// Settle drops the changes that no longer have to be proven.
+func Settle(r Repository, name string, verified func(inputs string) bool) Repository {
+	release, ok := r.Releases[name]
+	if !ok {
+		return r
+	}
+	unproven := release.Unproven(verified)
+	if len(unproven) == len(release.Changes) {
+		return r
+	}
+	release.Changes = slices.Clone(unproven)
+	r.Releases = maps.Clone(r.Releases)
+	r.Releases[name] = release
+	return r
+}

@@ -1,0 +1,181 @@
+package intake_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/reconciler/intake"
+)
+
+const name = "production/checkout"
+
+var at = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+func begin(inputs string) intake.Repository {
+	return intake.Begin("c0", at, map[string]intake.Snapshot{name: {Inputs: inputs}})
+}
+
+// fold follows commits c1, c2, … that each leave the release at the given inputs.
+func fold(t *testing.T, r intake.Repository, steps ...intake.Step) intake.Repository {
+	t.Helper()
+	for _, s := range steps {
+		if s.From == "" {
+			s.From = r.Mark
+		}
+		var err error
+		r, err = intake.Fold(r, s)
+		require.NoError(t, err)
+	}
+	return r
+}
+
+func step(commit string, pr int, inputs string) intake.Step {
+	return intake.Step{Commit: commit, At: at, PullRequest: pr, Releases: map[string]intake.Snapshot{name: {Inputs: inputs}}}
+}
+
+func only(inputs string) func(string) bool { return func(s string) bool { return s == inputs } }
+
+func commits(changes []intake.Change) (out []string) {
+	for _, c := range changes {
+		out = append(out, c.Commit)
+	}
+	return out
+}
+
+func TestDirectPushIsNotWashedCleanByTheReviewedChangeAfterIt(t *testing.T) {
+	r := fold(t, begin("good"), step("c1", 0, "pushed"), step("c2", 7, "reviewed"))
+	assert.Equal(t, []string{"c1", "c2"}, commits(r.Releases[name].Unproven(only("good"))))
+}
+
+func TestTaintEndsWhereInputsAreVerifiedAgain(t *testing.T) {
+	r := fold(t, begin("good"), step("c1", 0, "pushed"), step("c2", 0, "good"), step("c3", 8, "better"))
+	assert.Equal(t, []string{"c3"}, commits(r.Releases[name].Unproven(only("good"))))
+}
+
+func TestTouchingFilesWithoutChangingInputsIsNoChange(t *testing.T) {
+	r := fold(t, begin("good"), step("c1", 0, "good"))
+	assert.Empty(t, r.Releases[name].Changes)
+	assert.Equal(t, "c0", r.Releases[name].Commit)
+	assert.True(t, r.Releases[name].Genesis)
+}
+
+func TestFoldRefusesACommitThatDoesNotFollowTheMark(t *testing.T) {
+	r := begin("good")
+	s := step("c9", 1, "x")
+	s.From = "elsewhere"
+	after, err := intake.Fold(r, s)
+	require.ErrorContains(t, err, "not the mark c0")
+	assert.Equal(t, r, after)
+}
+
+func TestNothingIsFoldedWhileFrozen(t *testing.T) {
+	r := intake.Freeze(begin("good"), "history was rewritten")
+	s := step("c1", 1, "x")
+	s.From = "c0"
+	_, err := intake.Fold(r, s)
+	assert.ErrorContains(t, err, "history was rewritten")
+}
+
+func TestRefusedPolicyLeavesTheOldOneInForce(t *testing.T) {
+	r := fold(t, begin("good"), intake.Step{Commit: "c1", Policy: &intake.Decision{Reason: "0 of 1 approvals by acme/platform"}})
+	assert.Equal(t, "c0", r.Policy)
+	assert.Contains(t, r.PolicyRefused, "0 of 1 approvals")
+
+	r = fold(t, r, intake.Step{Commit: "c2", Policy: &intake.Decision{Accepted: true}})
+	assert.Equal(t, "c2", r.Policy)
+	assert.Empty(t, r.PolicyRefused)
+}
+
+func control(commit string, c intake.Control, d *intake.Decision) intake.Step {
+	return intake.Step{Commit: commit, Control: d, Releases: map[string]intake.Snapshot{name: {Inputs: "good", Control: c}}}
+}
+
+func TestControlIsStricterAtOnceAndLooserOnlyWhenAllowed(t *testing.T) {
+	held := intake.Control{Paused: true, Holds: []intake.Hold{{Digest: "sha256:bad", Reason: "errors"}}}
+	r := fold(t, begin("good"), control("c1", held, nil))
+	assert.Equal(t, held, r.Releases[name].Control, "stricter needs no approval")
+
+	refused := &intake.Decision{Reason: "pushed directly"}
+	r = fold(t, r, control("c2", intake.Control{}, refused))
+	assert.Equal(t, held, r.Releases[name].Control, "what was not allowed to go stays in force")
+
+	other := intake.Control{Holds: []intake.Hold{{Digest: "sha256:worse"}}}
+	r = fold(t, r, control("c3", other, refused))
+	assert.Len(t, r.Releases[name].Control.Holds, 2, "an addition counts even beside a removal that does not")
+	assert.True(t, r.Releases[name].Control.Paused)
+
+	r = fold(t, r, control("c4", intake.Control{}, &intake.Decision{Accepted: true}))
+	assert.Equal(t, intake.Control{}, r.Releases[name].Control)
+}
+
+func TestUnreadableFilesBlockOnlyTheirRelease(t *testing.T) {
+	r := intake.Begin("c0", at, map[string]intake.Snapshot{name: {Inputs: "good"}, "production/cart": {Inputs: "fine"}})
+	r = fold(t, r, intake.Step{Commit: "c1", Releases: map[string]intake.Snapshot{
+		name:              {Problem: "release.yaml:3:1: unknown field"},
+		"production/cart": {Inputs: "finer"},
+	}})
+	assert.Equal(t, "good", r.Releases[name].Inputs, "the last readable inputs stay")
+	assert.NotEmpty(t, r.Releases[name].Problem)
+	assert.Equal(t, "finer", r.Releases["production/cart"].Inputs)
+
+	r = fold(t, r, step("c2", 1, "better"))
+	assert.Empty(t, r.Releases[name].Problem)
+}
+
+func TestChangesAreBoundedAndKeepBothEnds(t *testing.T) {
+	r := begin("good")
+	for i := 1; i <= 200; i++ {
+		r = fold(t, r, step(fmt.Sprintf("c%d", i), 0, fmt.Sprintf("i%d", i)))
+	}
+	changes := r.Releases[name].Changes
+	assert.Len(t, changes, 64)
+	assert.Equal(t, "c1", changes[0].Commit)
+	assert.Equal(t, "c200", changes[63].Commit)
+}
+
+func TestSettleForgetsWhatIsProven(t *testing.T) {
+	r := fold(t, begin("good"), step("c1", 1, "better"), step("c2", 2, "best"))
+	settled := intake.Settle(r, name, only("better"))
+	assert.Equal(t, []string{"c2"}, commits(settled.Releases[name].Changes))
+	assert.Len(t, r.Releases[name].Changes, 2, "the old record is not changed")
+}
+
+// identity is as incompressible as a real one.
+func identity(i int) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(fmt.Sprint(i)))) }
+
+func TestRecordOfAThousandMovingReleasesFitsAConfigMap(t *testing.T) {
+	releases := map[string]intake.Snapshot{}
+	for i := range 1000 {
+		releases[fmt.Sprintf("production/service-%d", i)] = intake.Snapshot{Inputs: identity(i)}
+	}
+	r := intake.Begin(fmt.Sprintf("%040x", 1), at, releases)
+	for i := range 1000 {
+		releases[fmt.Sprintf("production/service-%d", i)] = intake.Snapshot{Inputs: identity(-i)}
+	}
+	r = fold(t, r, intake.Step{Commit: fmt.Sprintf("%040x", 2), At: at, PullRequest: 9, Releases: releases})
+	data, err := intake.Encode(r)
+	require.NoError(t, err)
+	assert.Less(t, len(data), 256<<10)
+
+	back, err := intake.Decode(data)
+	require.NoError(t, err)
+	assert.Equal(t, r, back)
+}
+
+func TestDecodeRefusesWhatItCannotReadWhole(t *testing.T) {
+	for _, data := range []string{``, `{}`, `"AAAA"`, `null`} {
+		_, err := intake.Decode([]byte(data))
+		assert.Error(t, err, data)
+	}
+	newer := begin("good")
+	newer.Schema = 99
+	data, err := intake.Encode(newer)
+	require.NoError(t, err)
+	_, err = intake.Decode(data)
+	assert.ErrorContains(t, err, "schema 99")
+}
