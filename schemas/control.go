@@ -3,8 +3,8 @@ package schemas
 // Control is <environment>/<service>/control.yaml, or <environment>/control.yaml
 // for a whole environment: what people or Sluice have stopped.
 type Control struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
+	APIVersion string `json:"apiVersion" jsonschema:"required,enum=sluice.dev/v1alpha1"`
+	Kind       string `json:"kind" jsonschema:"required,enum=Control"`
 	// Inputs that may not come back. For one release only.
 	Holds []Hold `json:"holds,omitempty"`
 	// No step forward and no new rollout; a rollback still runs. For one release only.
@@ -23,7 +23,7 @@ type Hold struct {
 	Digest string `json:"digest,omitempty"`
 	// These inputs only. With a digest as well: either one refuses.
 	Revision string `json:"revision,omitempty"`
-	Reason   string `json:"reason"`
+	Reason   string `json:"reason" jsonschema:"required"`
 	// Who placed it.
 	By string `json:"by,omitempty"`
 	At Time   `json:"at,omitzero"`
@@ -33,7 +33,7 @@ type Hold struct {
 
 // Freeze closes an environment until it is removed.
 type Freeze struct {
-	Reason string `json:"reason"`
+	Reason string `json:"reason" jsonschema:"required"`
 	By     string `json:"by,omitempty"`
 	At     Time   `json:"at,omitzero"`
 }

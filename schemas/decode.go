@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -127,7 +129,9 @@ func (d *decoder) parse(data []byte, kind string) *yaml.Node {
 	if !d.hasKind(root, yaml.MappingNode, "") {
 		return nil
 	}
-	d.header(root, kind)
+	if !d.header(root, kind) {
+		return nil
+	}
 	return root
 }
 
@@ -145,18 +149,21 @@ func (d *decoder) syntax(err error) {
 	})
 }
 
-// header checks apiVersion and kind before anything else: with another kind, every
-// other field would be reported as unknown.
-func (d *decoder) header(root *yaml.Node, kind string) {
-	for name, want := range map[string]string{"apiVersion": APIVersion, "kind": kind} {
-		value := field(root, name)
+// header checks apiVersion and kind before anything else, and says whether the rest
+// can be read: of another kind, every field would be reported as unknown.
+func (d *decoder) header(root *yaml.Node, kind string) bool {
+	readable := true
+	for _, h := range []struct{ name, want string }{{"apiVersion", APIVersion}, {"kind", kind}} {
+		value := field(root, h.name)
 		switch {
 		case value == nil:
-			d.addAt(root, name, "add "+name+": "+want, "%s is missing", name)
-		case value.Value != want:
-			d.addAt(value, name, "write "+want, "%s is %q", name, value.Value)
+			d.addAt(root, h.name, "add "+h.name+": "+h.want, "%s is missing", h.name)
+		case value.Value != h.want:
+			d.addAt(value, h.name, "write "+h.want, "%s is %q", h.name, value.Value)
+			readable = false
 		}
 	}
+	return readable
 }
 
 func (d *decoder) add(path, remedy, format string, args ...any) {
@@ -173,11 +180,14 @@ func (d *decoder) note(path string, n *yaml.Node) {
 	d.origin.positions[path] = position{line: n.Line, column: n.Column}
 }
 
-// finish locates, sorts and bounds everything that was found. What a field means
-// is not judged when its file could not be read as its type: one cause, one report.
+// finish adds what is wrong with the meaning, except where the value could not be
+// read in the first place, and locates, sorts and bounds everything.
 func (d *decoder) finish(meaning Problems) error {
-	if len(d.problems) == 0 {
-		d.problems = meaning
+	unread := d.problems
+	for _, m := range meaning {
+		if !slices.ContainsFunc(unread, func(u Problem) bool { return within(m.Path, u.Path) || within(u.Path, m.Path) }) {
+			d.problems = append(d.problems, m)
+		}
 	}
 	d.origin.locate(d.problems)
 	d.problems.Sort()
@@ -250,7 +260,7 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 		index, known := fields[key.Value]
 		switch {
 		case key.Kind != yaml.ScalarNode || !known:
-			d.addAt(key, path, "use "+names(v.Type()), "unknown field %q", key.Value)
+			d.addAt(key, join(path, key.Value), "use "+names(v.Type()), "unknown field %q", key.Value)
 			continue
 		case seen[key.Value]:
 			d.addAt(key, join(path, key.Value), "keep one of the two", "%s is there twice", label(join(path, key.Value)))
@@ -339,8 +349,9 @@ func (d *decoder) scalar(path string, n *yaml.Node, v reflect.Value) {
 		want = "a number"
 		var f float64
 		f, err = strconv.ParseFloat(n.Value, 64)
-		if tag != "!!int" && tag != "!!float" || f-f != 0 {
-			err = strconv.ErrSyntax // also for NaN and infinities, which would pass every limit
+		// NaN and infinities would pass every limit.
+		if tag != "!!int" && tag != "!!float" || math.IsNaN(f) || math.IsInf(f, 0) {
+			err = strconv.ErrSyntax
 		}
 		v.SetFloat(f)
 	}

@@ -53,6 +53,12 @@ func parent(path string) string {
 	return path[:max(strings.LastIndexAny(path, ".["), 0)]
 }
 
+// within says whether path is inner or contains it.
+func within(inner, path string) bool {
+	rest, ok := strings.CutPrefix(inner, path)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
 func join(path, name string) string {
 	if path == "" {
 		return name

@@ -38,8 +38,8 @@ const (
 // Policy is sluice.yaml: the environments in promotion order and what a
 // promotion into each of them has to show.
 type Policy struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
+	APIVersion string `json:"apiVersion" jsonschema:"required,enum=sluice.dev/v1alpha1"`
+	Kind       string `json:"kind" jsonschema:"required,enum=Policy"`
 	// Teams (organisation/team) or users whose approval a change of sluice.yaml, of services/*/service.yaml, of .github/** and of CODEOWNERS needs.
 	Owners []string `json:"owners,omitempty"`
 	// In promotion order. Default: dev, staging, production.
@@ -51,7 +51,7 @@ type Policy struct {
 // Environment is one stage of promotion. Settings that are left out have
 // POL-007's values in every environment after the first.
 type Environment struct {
-	Name    string  `json:"name"`
+	Name    string  `json:"name" jsonschema:"required,maxLength=63,pattern=^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"`
 	Cluster Cluster `json:"cluster,omitzero"`
 	// Template; {service} and {environment} are replaced. Default: {service}-{environment}.
 	Namespace string `json:"namespace,omitempty"`
@@ -67,7 +67,7 @@ type Environment struct {
 	Verification VerificationTimes `json:"verification,omitzero"`
 	Hotfix       Hotfix            `json:"hotfix,omitzero"`
 	// Rollouts that may run at the same time in this environment. Default: 10.
-	MaxConcurrent int `json:"maxConcurrent,omitempty"`
+	MaxConcurrent int `json:"maxConcurrent,omitempty" jsonschema:"minimum=1"`
 }
 
 // Cluster says where an environment runs. Empty: the cluster that Sluice runs in.
@@ -85,19 +85,19 @@ type Soak struct {
 	// Percentage points by which the error rate may exceed the baseline's. Default: 0.1.
 	ErrorRateIncreasePoints float64 `json:"errorRateIncreasePoints,omitempty"`
 	// Requests that must have been seen. Default: 500.
-	MinRequests int `json:"minRequests,omitempty"`
+	MinRequests int `json:"minRequests,omitempty" jsonschema:"minimum=0"`
 }
 
 // Approvals is the number of eligible approvals that a promotion needs, by its change class.
 type Approvals struct {
 	// Default: 1.
-	Standard int `json:"standard"`
+	Standard int `json:"standard" jsonschema:"minimum=0,maximum=10"`
 	// Default: 2.
-	Breaking int `json:"breaking"`
+	Breaking int `json:"breaking" jsonschema:"minimum=0,maximum=10"`
 	// Default: 2.
-	Security int `json:"security"`
+	Security int `json:"security" jsonschema:"minimum=0,maximum=10"`
 	// Default: 2.
-	Hotfix int `json:"hotfix"`
+	Hotfix int `json:"hotfix" jsonschema:"minimum=0,maximum=10"`
 	// Teams (organisation/team) whose members' approvals count. Default: anybody with write access.
 	Teams []string `json:"teams,omitempty"`
 	// Whether an author of the promoted source commits may not approve. Default: false.
@@ -132,25 +132,25 @@ type Provenance struct {
 
 // ProvenanceKey is a public key that may sign provenance statements.
 type ProvenanceKey struct {
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"required"`
 	// PEM.
-	PublicKey string `json:"publicKey" sluice:"multiline"`
+	PublicKey string `json:"publicKey" sluice:"multiline" jsonschema:"required"`
 }
 
 // ProvenanceCheck names the check run whose external id is the digest.
 type ProvenanceCheck struct {
-	Name string `json:"name"`
-	App  string `json:"app"`
+	Name string `json:"name" jsonschema:"required"`
+	App  string `json:"app" jsonschema:"required"`
 }
 
 // Check is a check run or status that must have concluded with success.
 type Check struct {
 	// The gate that this check answers, for example tests. Unique within the environment.
-	Gate string `json:"gate"`
+	Gate string `json:"gate" jsonschema:"required"`
 	// Where to look: source (the commit in artifact.source), merge (the promotion's own commit), or the name of an earlier environment.
-	On string `json:"on"`
+	On string `json:"on" jsonschema:"required"`
 	// Name of the check run.
-	Name string `json:"name"`
+	Name string `json:"name" jsonschema:"required"`
 	// Slug of the app that must have written it. Required on source and merge: any workflow can write a check of any name.
 	App string `json:"app,omitempty"`
 	// Additionally asks for the absence of open code-scanning alerts.
@@ -159,7 +159,7 @@ type Check struct {
 
 // Alerts refuses open code-scanning alerts of a severity and above.
 type Alerts struct {
-	Severity string `json:"severity"`
+	Severity string `json:"severity" jsonschema:"required,enum=critical,enum=high,enum=medium,enum=low"`
 }
 
 // Windows is when a promotion may start.
@@ -174,21 +174,21 @@ type Windows struct {
 // Window opens at every time of Cron and stays open for Duration.
 type Window struct {
 	// Five fields: minute, hour, day of month, month, day of week.
-	Cron     string   `json:"cron"`
-	Duration Duration `json:"duration"`
+	Cron     string   `json:"cron" jsonschema:"required"`
+	Duration Duration `json:"duration" jsonschema:"required"`
 }
 
 // FreezePeriod closes all windows from the start of one day through the end of another.
 type FreezePeriod struct {
-	From    Date   `json:"from"`
-	Through Date   `json:"through"`
-	Reason  string `json:"reason"`
+	From    Date   `json:"from" jsonschema:"required"`
+	Through Date   `json:"through" jsonschema:"required"`
+	Reason  string `json:"reason" jsonschema:"required"`
 }
 
 // Rollout is how a candidate gets its traffic.
 type Rollout struct {
 	// Default: canary, the only one in this version.
-	Strategy string `json:"strategy,omitempty"`
+	Strategy string `json:"strategy,omitempty" jsonschema:"enum=canary"`
 	// Percent of the traffic for the candidate, rising to 100. Default: 5, 25, 50, 100 (100 in the first environment).
 	Steps []int `json:"steps,omitempty"`
 	// Shortest length of a step. Default: 5m.
@@ -204,13 +204,13 @@ type Rollback struct {
 	// Percent that the candidate's 99th percentile of latency has to exceed stable's by. Default: 50.
 	LatencyP99IncreasePercent float64 `json:"latencyP99IncreasePercent,omitempty"`
 	// Failures of a health check in a row. Default: 2.
-	HealthCheckFailures int `json:"healthCheckFailures,omitempty"`
+	HealthCheckFailures int `json:"healthCheckFailures,omitempty" jsonschema:"minimum=1"`
 	// Largest error rate of a first release, which has no stable to be compared with. Default: 1%.
 	MaxErrorRate Percent `json:"maxErrorRate,omitempty"`
 	// How long after 100 percent the old revision is kept at full size. Default: 30m.
 	Window Duration `json:"window,omitempty"`
 	// What happens in git to a merged promotion that a gate refuses: revert, pullRequest or none. Default: revert.
-	OnReject string `json:"onReject,omitempty"`
+	OnReject string `json:"onReject,omitempty" jsonschema:"enum=revert,enum=pullRequest,enum=none"`
 }
 
 // VerificationTimes are three timers that start together at 100 percent.

@@ -12,13 +12,13 @@ const NoProbe = "none"
 
 // Service is services/<name>/service.yaml: where a service comes from and how it is rolled out.
 type Service struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
+	APIVersion string `json:"apiVersion" jsonschema:"required,enum=sluice.dev/v1alpha1"`
+	Kind       string `json:"kind" jsonschema:"required,enum=Service"`
 	// The directory below services/.
 	Name   string        `json:"-"`
-	Source ServiceSource `json:"source"`
+	Source ServiceSource `json:"source" jsonschema:"required"`
 	// Where the service runs, in promotion order; none between two of them may be left out.
-	Environments []string            `json:"environments"`
+	Environments []string            `json:"environments" jsonschema:"required,minItems=1"`
 	Strategy     Strategy            `json:"strategy,omitzero"`
 	Traffic      Traffic             `json:"traffic,omitzero"`
 	Metrics      Metrics             `json:"metrics,omitzero"`
@@ -31,7 +31,7 @@ type Service struct {
 // ServiceSource is where the artifact is built from.
 type ServiceSource struct {
 	// owner/name on the forge.
-	Repository string `json:"repository"`
+	Repository string `json:"repository" jsonschema:"required"`
 	// Branches that a hotfix may come from besides the default branch.
 	Branches []string `json:"branches,omitempty"`
 }
@@ -39,13 +39,13 @@ type ServiceSource struct {
 // Strategy overrides the environment's rollout strategy.
 type Strategy struct {
 	// Default: the environment's rollout.strategy.
-	Kind string `json:"kind,omitempty"`
+	Kind string `json:"kind,omitempty" jsonschema:"enum=canary"`
 }
 
 // Traffic says what is changed to give a candidate its share.
 type Traffic struct {
-	// gateway, replicas or none. Default: gateway.
-	Kind string `json:"kind,omitempty"`
+	// Default: gateway.
+	Kind string `json:"kind,omitempty" jsonschema:"enum=gateway,enum=replicas,enum=none"`
 	// HTTPRoute, for gateway only. Default: the service's name.
 	Route string `json:"route,omitempty"`
 	// The Service that the route sends to or that selects the pods. Default: the service's name.
@@ -63,16 +63,16 @@ type Metrics struct {
 
 // ErrorMetric counts requests and failed requests: a preset or a query.
 type ErrorMetric struct {
-	Preset string `json:"preset,omitempty"`
+	Preset string `json:"preset,omitempty" jsonschema:"oneof_required=preset"`
 	// PromQL with {{.Selector}}.
-	Query string `json:"query,omitempty" sluice:"multiline"`
+	Query string `json:"query,omitempty" sluice:"multiline" jsonschema:"oneof_required=query"`
 }
 
 // LatencyMetric is a histogram of request durations: a preset or a query.
 type LatencyMetric struct {
-	Preset string `json:"preset,omitempty"`
+	Preset string `json:"preset,omitempty" jsonschema:"oneof_required=preset"`
 	// PromQL with {{.Selector}}.
-	Query string `json:"query,omitempty" sluice:"multiline"`
+	Query string `json:"query,omitempty" sluice:"multiline" jsonschema:"oneof_required=query"`
 	// Default: 0.99.
 	Quantile float64 `json:"quantile,omitempty"`
 }
@@ -80,7 +80,7 @@ type LatencyMetric struct {
 // BusinessMetric is a number that must not fall after a release.
 type BusinessMetric struct {
 	// PromQL.
-	Query string `json:"query" sluice:"multiline"`
+	Query string `json:"query" sluice:"multiline" jsonschema:"required"`
 	// The fall that fails a release. Default: 20%.
 	Drop Percent `json:"drop,omitempty"`
 }
@@ -93,28 +93,28 @@ type ServiceVerification struct {
 
 // Smoke is one smoke test: a request or a Job.
 type Smoke struct {
-	HTTP *SmokeHTTP `json:"http,omitempty"`
+	HTTP *SmokeHTTP `json:"http,omitempty" jsonschema:"oneof_required=http"`
 	// A file with a Job in the service's directory.
-	Job string `json:"job,omitempty"`
+	Job string `json:"job,omitempty" jsonschema:"oneof_required=job"`
 }
 
 // SmokeHTTP is a request and the status it must be answered with.
 type SmokeHTTP struct {
-	Path string `json:"path"`
+	Path string `json:"path" jsonschema:"required,pattern=^/"`
 	// Default: 200.
-	Expect int `json:"expect,omitempty"`
+	Expect int `json:"expect,omitempty" jsonschema:"minimum=100,maximum=599"`
 }
 
 // Synthetic is a request that is repeated for as long as a release is verified.
 type Synthetic struct {
-	HTTP *SyntheticHTTP `json:"http"`
+	HTTP *SyntheticHTTP `json:"http" jsonschema:"required"`
 }
 
 // SyntheticHTTP is a repeated request and the status it must be answered with.
 type SyntheticHTTP struct {
-	Path string `json:"path"`
+	Path string `json:"path" jsonschema:"required,pattern=^/"`
 	// Default: 200.
-	Expect int `json:"expect,omitempty"`
+	Expect int `json:"expect,omitempty" jsonschema:"minimum=100,maximum=599"`
 	// Default: 30s.
 	Every Duration `json:"every,omitempty"`
 }
