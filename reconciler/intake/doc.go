@@ -1,7 +1,7 @@
 // Package intake turns the commits of the environments repository into what
 // each release is wanted to be.
 //
-// Commits are folded one review at a time, in first-parent order, into one
+// Commits are folded one by one, in first-parent order, into one
 // Repository record: how far it was read, which policy is in force, and for
 // every release what git asks for and every change since its last verified
 // inputs that still has to be proven. Fold is pure; whoever calls it gathers

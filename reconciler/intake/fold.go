@@ -7,14 +7,11 @@ import (
 	"time"
 )
 
-// A Step is what one review or one direct push brought to the branch.
+// A Step is what one commit brought to the branch.
 type Step struct {
-	// From and Commit bound the first-parent range, From exclusive.
-	From   string
+	From   string // the first parent
 	Commit string
 	At     time.Time
-	// PullRequest is 0 for a direct push.
-	PullRequest int
 	// Releases has the state after the step of every release whose files the
 	// step touched.
 	Releases map[string]Snapshot
@@ -101,7 +98,7 @@ func (r Release) follow(s Step, snapshot Snapshot) Release {
 		return r
 	}
 	r.Changes = bounded(append(slices.Clone(r.Changes), Change{
-		From: s.From, Commit: s.Commit, At: s.At, PullRequest: s.PullRequest,
+		From: s.From, Commit: s.Commit, At: s.At,
 		Before: r.Inputs, After: snapshot.Inputs,
 	}))
 	r.Inputs, r.Commit, r.At, r.Genesis = snapshot.Inputs, s.Commit, s.At, false

@@ -34,8 +34,8 @@ func fold(t *testing.T, r intake.Repository, steps ...intake.Step) intake.Reposi
 	return r
 }
 
-func step(commit string, pr int, inputs string) intake.Step {
-	return intake.Step{Commit: commit, At: at, PullRequest: pr, Releases: map[string]intake.Snapshot{name: {Inputs: inputs}}}
+func step(commit, inputs string) intake.Step {
+	return intake.Step{Commit: commit, At: at, Releases: map[string]intake.Snapshot{name: {Inputs: inputs}}}
 }
 
 func only(inputs string) func(string) bool { return func(s string) bool { return s == inputs } }
@@ -48,17 +48,17 @@ func commits(changes []intake.Change) (out []string) {
 }
 
 func TestDirectPushIsNotWashedCleanByTheReviewedChangeAfterIt(t *testing.T) {
-	r := fold(t, begin("good"), step("c1", 0, "pushed"), step("c2", 7, "reviewed"))
+	r := fold(t, begin("good"), step("c1", "pushed"), step("c2", "reviewed"))
 	assert.Equal(t, []string{"c1", "c2"}, commits(r.Releases[name].Unproven(only("good"))))
 }
 
 func TestTaintEndsWhereInputsAreVerifiedAgain(t *testing.T) {
-	r := fold(t, begin("good"), step("c1", 0, "pushed"), step("c2", 0, "good"), step("c3", 8, "better"))
+	r := fold(t, begin("good"), step("c1", "pushed"), step("c2", "good"), step("c3", "better"))
 	assert.Equal(t, []string{"c3"}, commits(r.Releases[name].Unproven(only("good"))))
 }
 
 func TestTouchingFilesWithoutChangingInputsIsNoChange(t *testing.T) {
-	r := fold(t, begin("good"), step("c1", 0, "good"))
+	r := fold(t, begin("good"), step("c1", "good"))
 	assert.Empty(t, r.Releases[name].Changes)
 	assert.Equal(t, "c0", r.Releases[name].Commit)
 	assert.True(t, r.Releases[name].Genesis)
@@ -66,7 +66,7 @@ func TestTouchingFilesWithoutChangingInputsIsNoChange(t *testing.T) {
 
 func TestFoldRefusesACommitThatDoesNotFollowTheMark(t *testing.T) {
 	r := begin("good")
-	s := step("c9", 1, "x")
+	s := step("c9", "x")
 	s.From = "elsewhere"
 	after, err := intake.Fold(r, s)
 	require.ErrorContains(t, err, "not the mark c0")
@@ -75,7 +75,7 @@ func TestFoldRefusesACommitThatDoesNotFollowTheMark(t *testing.T) {
 
 func TestNothingIsFoldedWhileFrozen(t *testing.T) {
 	r := intake.Freeze(begin("good"), "history was rewritten")
-	s := step("c1", 1, "x")
+	s := step("c1", "x")
 	s.From = "c0"
 	_, err := intake.Fold(r, s)
 	assert.ErrorContains(t, err, "history was rewritten")
@@ -123,14 +123,14 @@ func TestUnreadableFilesBlockOnlyTheirRelease(t *testing.T) {
 	assert.NotEmpty(t, r.Releases[name].Problem)
 	assert.Equal(t, "finer", r.Releases["production/cart"].Inputs)
 
-	r = fold(t, r, step("c2", 1, "better"))
+	r = fold(t, r, step("c2", "better"))
 	assert.Empty(t, r.Releases[name].Problem)
 }
 
 func TestChangesAreBoundedAndKeepBothEnds(t *testing.T) {
 	r := begin("good")
 	for i := 1; i <= 200; i++ {
-		r = fold(t, r, step(fmt.Sprintf("c%d", i), 0, fmt.Sprintf("i%d", i)))
+		r = fold(t, r, step(fmt.Sprintf("c%d", i), fmt.Sprintf("i%d", i)))
 	}
 	changes := r.Releases[name].Changes
 	assert.Len(t, changes, 64)
@@ -139,7 +139,7 @@ func TestChangesAreBoundedAndKeepBothEnds(t *testing.T) {
 }
 
 func TestSettleForgetsWhatIsProven(t *testing.T) {
-	r := fold(t, begin("good"), step("c1", 1, "better"), step("c2", 2, "best"))
+	r := fold(t, begin("good"), step("c1", "better"), step("c2", "best"))
 	settled := intake.Settle(r, name, only("better"))
 	assert.Equal(t, []string{"c2"}, commits(settled.Releases[name].Changes))
 	assert.Len(t, r.Releases[name].Changes, 2, "the old record is not changed")
@@ -157,7 +157,7 @@ func TestRecordOfAThousandMovingReleasesFitsAConfigMap(t *testing.T) {
 	for i := range 1000 {
 		releases[fmt.Sprintf("production/service-%d", i)] = intake.Snapshot{Inputs: identity(-i)}
 	}
-	r = fold(t, r, intake.Step{Commit: fmt.Sprintf("%040x", 2), At: at, PullRequest: 9, Releases: releases})
+	r = fold(t, r, intake.Step{Commit: fmt.Sprintf("%040x", 2), At: at, Releases: releases})
 	data, err := intake.Encode(r)
 	require.NoError(t, err)
 	assert.Less(t, len(data), 256<<10)

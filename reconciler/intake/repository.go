@@ -52,14 +52,12 @@ type Release struct {
 	Genesis bool `json:"genesis,omitempty"`
 }
 
-// A Change is one step of the inputs, as one review or one direct push.
+// A Change is one commit that changed the inputs. Which review it belongs to
+// is asked when it has to be proven, so that reading never waits for a forge.
 type Change struct {
-	// From and Commit bound the first-parent range, From exclusive.
-	From   string    `json:"from"`
+	From   string    `json:"from"` // the first parent
 	Commit string    `json:"commit"`
 	At     time.Time `json:"at"`
-	// PullRequest is 0 for a direct push.
-	PullRequest int `json:"pullRequest,omitempty"`
 	// Before and After are the identities of the inputs.
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
