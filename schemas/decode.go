@@ -92,6 +92,7 @@ type defaulter interface{ defaults() }
 type decoder struct {
 	origin   *origin
 	problems Problems
+	leftOut  int // problems beyond maxProblems
 	// preset gives the element i of the list at path its defaults.
 	preset func(path string, i int, v reflect.Value)
 }
@@ -167,11 +168,16 @@ func (d *decoder) header(root *yaml.Node, kind string) bool {
 }
 
 func (d *decoder) add(path, remedy, format string, args ...any) {
-	d.problems.add(path, remedy, format, args...)
+	d.addAt(&yaml.Node{}, path, remedy, format, args...)
 }
 
+// addAt does not even format what finish would leave out.
 func (d *decoder) addAt(n *yaml.Node, path, remedy, format string, args ...any) {
-	d.add(path, remedy, format, args...)
+	if len(d.problems) == maxProblems {
+		d.leftOut++
+		return
+	}
+	d.problems.add(path, remedy, format, args...)
 	last := &d.problems[len(d.problems)-1]
 	last.Line, last.Column = n.Line, n.Column
 }
@@ -191,9 +197,9 @@ func (d *decoder) finish(meaning Problems) error {
 	}
 	d.origin.locate(d.problems)
 	d.problems.Sort()
-	if extra := len(d.problems) - maxProblems; extra > 0 {
+	if extra := d.leftOut + len(d.problems) - maxProblems; extra > 0 {
 		d.problems = d.problems[:maxProblems]
-		d.add("", "correct the first ones", "%d more problems are left out", extra)
+		d.problems.add("", "correct the first ones", "%d more problems are left out", extra)
 		d.origin.locate(d.problems)
 	}
 	return d.problems.asError()
@@ -253,14 +259,14 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 	if !d.hasKind(n, yaml.MappingNode, path) {
 		return
 	}
-	fields := fieldsOf(v.Type())
+	fields, known := fieldsOf(v.Type()), names(v.Type())
 	seen := make(map[string]bool, len(fields))
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		index, known := fields[key.Value]
+		index, isKnown := fields[key.Value]
 		switch {
-		case key.Kind != yaml.ScalarNode || !known:
-			d.addAt(key, join(path, key.Value), "use "+names(v.Type()), "unknown field %q", key.Value)
+		case key.Kind != yaml.ScalarNode || !isKnown:
+			d.addAt(key, join(path, key.Value), "use "+known, "unknown field %q", key.Value)
 			continue
 		case seen[key.Value]:
 			d.addAt(key, join(path, key.Value), "keep one of the two", "%s is there twice", label(join(path, key.Value)))
