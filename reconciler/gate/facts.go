@@ -68,6 +68,8 @@ type Answer struct {
 	Unknown string
 }
 
+func (a Answer) yes() bool { return a.Yes && a.Unknown == "" }
+
 // A Change is one pull request's first-parent range of commits, or one commit
 // that belongs to none.
 type Change struct {
@@ -96,6 +98,7 @@ type Change struct {
 	// absent from a team is not a member.
 	Members map[string]map[int64]bool
 	// Writers is who may write to the repository; nil when it could not be read.
+	// It is needed with teams too, since any writer may object.
 	Writers map[int64]bool
 
 	// Unknown says why some of these facts could not be read, "" when all were.

@@ -103,12 +103,12 @@ func (f finding) result(gate string, merged bool, now time.Time) Result {
 func outcomeOf(v Verdict) Outcome {
 	switch v {
 	case Pass:
-		return Deploy
+		return OutcomeDeploy
 	case Fail:
-		return Reject
+		return OutcomeReject
 	case Wait:
 	}
-	return Hang
+	return OutcomeWait
 }
 
 // worst returns the finding that decides, with the evidence of all: a clear no

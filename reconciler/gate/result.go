@@ -28,9 +28,9 @@ type Outcome string
 
 // The outcomes.
 const (
-	Deploy Outcome = "deploy"
-	Hang   Outcome = "wait"
-	Reject Outcome = "reject"
+	OutcomeDeploy Outcome = "deploy"
+	OutcomeWait   Outcome = "wait"
+	OutcomeReject Outcome = "reject"
 )
 
 // Result is one gate's answer.

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -24,13 +25,13 @@ type Summary struct {
 // asked, and nothing passes.
 func Summarize(results []Result) Summary {
 	if len(results) == 0 {
-		return Summary{Verdict: Wait, Status: StatusPending, Outcome: Hang, Title: "Waiting: no gate has been asked yet"}
+		return Summary{Verdict: Wait, Status: StatusPending, Outcome: OutcomeWait, Title: "Waiting: no gate has been asked yet"}
 	}
 	s := Summary{Verdict: Pass, Status: results[0].Status, Outcome: results[0].Outcome}
 	for _, r := range results {
 		s.Verdict = worse(s.Verdict, r.Verdict, Fail, Wait)
 		s.Status = worse(s.Status, r.Status, StatusFailure, StatusPending)
-		s.Outcome = worse(s.Outcome, r.Outcome, Reject, Hang)
+		s.Outcome = worse(s.Outcome, r.Outcome, OutcomeReject, OutcomeWait)
 		s.NextCheck = earlier(s.NextCheck, r.NextCheck)
 	}
 	s.Title = s.title(results)
@@ -65,6 +66,9 @@ func (s Summary) title(results []Result) string {
 	case Pass:
 		return fmt.Sprintf("Ready: all %d gates pass", len(results))
 	case Fail:
+		if s.Outcome == OutcomeReject {
+			return joined("Rejected: ", reasons)
+		}
 		return joined("Refused: ", reasons)
 	case Wait:
 	}
@@ -90,4 +94,18 @@ func joined(prefix string, reasons []string) string {
 		title = longer
 	}
 	return cut(strings.TrimSpace(title), maxTitle)
+}
+
+// AtApply returns the results as they count when the facts are read once more
+// right before the apply: what passed a moment ago may have to wait, but only
+// integrity and hold reject at once. The others are asked again first.
+func AtApply(results []Result) []Result {
+	again := slices.Clone(results)
+	for i, r := range again {
+		if r.Outcome != OutcomeReject || r.Gate == Integrity || r.Gate == Held {
+			continue
+		}
+		again[i].Verdict, again[i].Outcome, again[i].Final = Wait, OutcomeWait, false
+	}
+	return again
 }

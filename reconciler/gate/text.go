@@ -48,7 +48,7 @@ func cut(s string, limit int) string {
 
 // inert replaces what a forge would turn into a link, an image, a mention, a
 // table cell or markup by something that looks alike.
-var inert = strings.NewReplacer("`", "'", "<", "‹", ">", "›", "|", "¦", "](", "] (", "@", "(at)", "*", "∗", "\\", "/", "://", ":/ /")
+var inert = strings.NewReplacer("`", "'", "<", "‹", ">", "›", "|", "¦", "](", "] (", "@", "(at)")
 
 // foreign makes text that somebody else wrote safe to stand in a sentence.
 func foreign(s string) string {

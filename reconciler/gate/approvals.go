@@ -1,0 +1,185 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluice-cd/sluice/schemas"
+)
+
+// needed is the number of approvals that the candidate needs.
+func (f Facts) needed() int { return f.Environment.Approvals.For(f.Class) }
+
+// approvals: each change has the approvals that its class needs, by people who
+// had no hand in it, for what was finally merged.
+func approvals(f Facts) finding {
+	need := f.needed()
+	switch {
+	case f.First && need == 0:
+		return met("no approval is needed in the first environment")
+	case len(f.Changes) == 0:
+		return unknown("who reviewed these inputs is not known", "Sluice, as soon as it has read the history")
+	}
+	findings := make([]finding, len(f.Changes))
+	for i, c := range f.Changes {
+		findings[i] = f.reviewed(c, f.Environment.Approvals, need)
+	}
+	decides := worst(findings)
+	if f.Class != schemas.ChangeStandard && f.Class != "" {
+		decides.evidence = append(decides.evidence, Evidence{Text: "the change class is " + foreign(f.Class)})
+	}
+	return decides
+}
+
+// reviewed judges the approvals of one change.
+func (f Facts) reviewed(c Change, a schemas.Approvals, need int) finding {
+	switch problem := c.unreviewable(); {
+	case c.Unknown != "":
+		return unknown("the reviews of "+c.name()+" could not be read: "+foreign(c.Unknown), askForge)
+	case c.PullRequest == nil:
+		return finding{
+			cause:    Short,
+			reason:   fmt.Sprintf("0 of %s: commit %s has no pull request to approve", counted(need), short(c.Commit)),
+			unblocks: openNewOne,
+		}
+	case problem != "":
+		return unknown(problem, askForge)
+	}
+	t := tally(Reviewers(c, a))
+	return t.finding(f, c, a, need).because(t.evidence...).because(c.blindSpots()...)
+}
+
+// unreviewable names the gap in the facts that would let somebody's part in
+// a change, or the time of a review, go unseen.
+func (c Change) unreviewable() string {
+	pr := c.PullRequest
+	switch {
+	case pr == nil:
+		return ""
+	case pr.Head.Commit == "":
+		return fmt.Sprintf("the forge does not say which commit of #%d was reviewed", pr.Number)
+	case pr.Merged && pr.MergedAt.IsZero():
+		return fmt.Sprintf("the forge does not say when #%d was merged", pr.Number)
+	case !c.listsHead():
+		return fmt.Sprintf("the list of the commits of #%d is incomplete, so who wrote them is not known", pr.Number)
+	}
+	return ""
+}
+
+func (c Change) listsHead() bool {
+	for _, commit := range c.Commits {
+		if commit.Commit == c.PullRequest.Head.Commit {
+			return true
+		}
+	}
+	return false
+}
+
+// blindSpots says what could not be checked about who had a hand in a change.
+func (c Change) blindSpots() []Evidence {
+	var spots []Evidence
+	for _, commit := range c.Commits {
+		if unlinked(commit) {
+			spots = append(spots, Evidence{Text: "commit " + short(commit.Commit) + " names somebody by an e-mail address that belongs to no account; whoever it is cannot approve"})
+		}
+	}
+	if !c.PushersKnown {
+		spots = append(spots, Evidence{Text: fmt.Sprintf("who pushed last to #%d could not be checked: the forge keeps no record of it", c.PullRequest.Number)})
+	}
+	return spots
+}
+
+// A count is what the reviewers of one change add up to.
+type count struct {
+	approved  int
+	undecided []Reviewer // may approve or object, but it could not be asked
+	objecting []Reviewer
+	evidence  []Evidence
+}
+
+func tally(reviewers []Reviewer) count {
+	var t count
+	for _, r := range reviewers {
+		switch {
+		case r.Unknown:
+			t.undecided = append(t.undecided, r)
+		case r.Blocks:
+			t.objecting = append(t.objecting, r)
+		case r.Counts:
+			t.approved++
+		}
+		t.evidence = append(t.evidence, Evidence{Text: r.String(), URL: r.URL})
+	}
+	return t
+}
+
+func (t count) finding(f Facts, c Change, a schemas.Approvals, need int) finding {
+	have := f.prefix(c) + fmt.Sprintf("%d of %s", min(t.approved, need), counted(need))
+	switch {
+	case len(t.objecting) > 0:
+		return finding{
+			cause:    Short,
+			reason:   fmt.Sprintf("%s; %s requested changes", have, names(t.objecting)),
+			unblocks: names(t.objecting) + " by approving or withdrawing, or somebody who may dismiss the request",
+		}
+	case t.atMost() < need:
+		return finding{cause: Short, reason: have, unblocks: f.approvers(a, need-t.approved)}
+	case t.approved < need || t.mayBeObjected():
+		return unknown(fmt.Sprintf("%s; whether the word of %s counts could not be asked", have, names(t.undecided)), askForge)
+	case need == 0:
+		return met(f.prefix(c) + "no approval is needed")
+	}
+	return met(have)
+}
+
+// atMost is the number of approvals if everybody undecided may approve.
+func (t count) atMost() int {
+	most := t.approved
+	for _, r := range t.undecided {
+		if !r.objects() {
+			most++
+		}
+	}
+	return most
+}
+
+func (t count) mayBeObjected() bool { return slices.ContainsFunc(t.undecided, Reviewer.objects) }
+
+// prefix tells several changes apart.
+func (f Facts) prefix(c Change) string {
+	if len(f.Changes) < 2 {
+		return ""
+	}
+	return c.name() + " has "
+}
+
+// approvers says who can supply what is missing.
+func (f Facts) approvers(a schemas.Approvals, missing int) string {
+	who := "somebody who may write to " + foreign(f.Repository)
+	if len(a.Teams) > 0 {
+		who = "a member of " + foreign(strings.Join(a.Teams, " or "))
+	}
+	if missing > 1 {
+		who = fmt.Sprintf("%d people, each %s,", missing, who)
+	}
+	if f.Merged {
+		return who + " in a new pull request: what was merged too early is not approved afterwards"
+	}
+	return who + " who had no hand in the change, by approving it"
+}
+
+func counted(n int) string {
+	if n == 1 {
+		return "1 approval"
+	}
+	return fmt.Sprintf("%d approvals", n)
+}
+
+func names(reviewers []Reviewer) string {
+	list := make([]string, len(reviewers))
+	for i, r := range reviewers {
+		list[i] = person(r.User)
+	}
+	return cut(strings.Join(list, ", "), maxForeign)
+}

@@ -1,0 +1,117 @@
+package gate
+
+import (
+	"time"
+
+	"github.com/sluice-cd/sluice/schemas"
+)
+
+// The gates that every policy has. Each check of a policy adds one of its own.
+const (
+	Integrity = "integrity"
+	Artifacts = "artifact"
+	Render    = "render"
+	HotfixRef = "hotfix"
+	Held      = "hold"
+	Paused    = "paused"
+	Approvals = "approvals"
+	Order     = "order"
+	Owners    = "owners" // of a policy change only, see EvaluatePolicy
+)
+
+// path is the way on which a release got its inputs.
+type path int
+
+const (
+	standard path = iota
+	hotfix
+	rollback // Sluice's own
+	removal
+	paths
+)
+
+// A rule is one row of the table of precedence.
+type rule struct {
+	gate  string // "" stands for the checks of the policy
+	asked [paths]bool
+	// first: also asked in the first environment.
+	first bool
+	ask   func(Facts) finding
+}
+
+// precedence is the order in which gates are listed and which path they are
+// asked on. What puts the trustworthiness of a change in question comes
+// first, what only takes time comes last.
+func precedence() []rule {
+	const yes, no = true, false
+	return []rule{
+		//                  standard, hotfix, rollback, removal
+		{Integrity, [paths]bool{yes, yes, yes, yes}, yes, integrity},
+		{Artifacts, [paths]bool{yes, yes, yes, no}, yes, artifact},
+		{Render, [paths]bool{yes, yes, yes, no}, yes, render},
+		{HotfixRef, [paths]bool{yes, yes, no, no}, no, incident},
+		{Held, [paths]bool{yes, yes, yes, no}, yes, hold},
+		{Paused, [paths]bool{yes, yes, no, yes}, yes, paused},
+		{"", [paths]bool{yes, yes, no, no}, yes, nil},
+		{Approvals, [paths]bool{yes, yes, no, yes}, yes, approvals},
+		{Order, [paths]bool{yes, yes, no, no}, no, order},
+	}
+}
+
+func (f Facts) path() path {
+	switch {
+	case f.Rollback:
+		return rollback
+	case f.Retired:
+		return removal
+	case f.hotfix():
+		return hotfix
+	}
+	return standard
+}
+
+func (f Facts) hotfix() bool { return f.Class == schemas.ChangeHotfix }
+
+// Evaluate asks every gate and lists all answers in order of precedence.
+func Evaluate(f Facts, now time.Time) []Result {
+	var results []Result
+	for _, rule := range precedence() {
+		for _, q := range f.questions(rule) {
+			results = append(results, q.answer(f).result(q.gate, f.Merged, now))
+		}
+	}
+	return results
+}
+
+// A question is one gate together with what answers it.
+type question struct {
+	gate   string
+	answer func(Facts) finding
+}
+
+func (f Facts) questions(r rule) []question {
+	questions := []question{{r.gate, r.ask}}
+	if r.gate == "" {
+		questions = f.checks()
+	}
+	reason := f.notAsked(r)
+	for i := range questions {
+		if reason != "" {
+			questions[i].answer = func(Facts) finding { return met(reason) }
+		}
+	}
+	return questions
+}
+
+// notAsked says why a gate passes without a question, "" when it is asked.
+func (f Facts) notAsked(r rule) string {
+	switch {
+	case f.First && !r.first:
+		return "not asked in the first environment"
+	case r.asked[f.path()]:
+		return ""
+	case f.Rollback:
+		return "not asked again on the way back to what was stable here"
+	}
+	return "not asked when a release is removed"
+}
