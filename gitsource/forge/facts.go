@@ -22,6 +22,16 @@ type Branch struct {
 	Commit     string `json:"commit"` // full SHA
 }
 
+// A BranchState is a branch of a repository at the moment of asking.
+type BranchState struct {
+	Repository string `json:"repository"`
+	Name       string `json:"name"`
+	Commit     string `json:"commit"`
+	// Protected says that the forge enforces rules on the branch. Which rules
+	// is not part of it.
+	Protected bool `json:"protected"`
+}
+
 // A PullRequest is one proposal to change a base branch.
 type PullRequest struct {
 	Number   int       `json:"number"`

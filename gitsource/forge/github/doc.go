@@ -1,0 +1,24 @@
+// Package github asks GitHub, or a server that speaks its REST API, for the
+// facts of package forge.
+//
+// Invariants:
+//   - Unknown is an error, never an empty list. Every list is read to its end;
+//     a list that ends early (a full last page, a missing link, a count that
+//     does not add up, an empty or non-JSON body) is a *forge.TransientError.
+//   - An error is a *forge.TransientError, which says when to ask again, or a
+//     *forge.RejectedError, which a person has to resolve, or one of the facts
+//     forge.ErrNoPullRequest and forge.ErrPusherUnknown. None carries a
+//     credential.
+//   - No request is sent before the instant that the server permitted last
+//     (Retry-After, x-ratelimit-reset); until then calls are refused at once.
+//   - Credentials go to the configured host alone: redirects are never followed.
+//   - Identity is the numeric id; a login that has moved to another account is
+//     noticed.
+//
+// A Client is safe for concurrent use and starts no goroutine. Reads are
+// repeated a few times when a gateway fails; writes never are, because the
+// caller repeats them and they are idempotent.
+//
+// It judges nothing: whether an approval or a check counts is decided by the
+// gates.
+package github

@@ -1,0 +1,227 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/go-github/v88/github"
+
+	"github.com/sluice-cd/sluice/gitsource/forge"
+)
+
+// OpenPullRequests lists the open pull requests into the branch base, oldest
+// first. The list has neither MergedBy nor the counts of the single answer.
+func (c *Client) OpenPullRequests(ctx context.Context, base string) ([]forge.PullRequest, error) {
+	ctx = asking(ctx, "pulls")
+	subject := "list open pull requests into " + base
+	if err := plainRef(subject, base); err != nil {
+		return nil, err
+	}
+	found, err := everyPage(subject, func(opts github.ListOptions) ([]*github.PullRequest, *github.Response, error) {
+		return c.rest.PullRequests.List(ctx, c.repository.owner, c.repository.name, &github.PullRequestListOptions{
+			State: "open", Base: base, Sort: "created", Direction: "asc", ListOptions: opts,
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	var open []forge.PullRequest
+	for _, answer := range found {
+		pr, err := c.pullRequest(subject, answer)
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, pr)
+	}
+	return open, nil
+}
+
+// PullRequest returns one pull request; forge.ErrNotFound when there is none.
+func (c *Client) PullRequest(ctx context.Context, number int) (forge.PullRequest, error) {
+	pr, _, err := c.pull(ctx, number)
+	return pr, err
+}
+
+// pull also returns how many commits the pull request has.
+func (c *Client) pull(ctx context.Context, number int) (forge.PullRequest, int, error) {
+	subject := fmt.Sprintf("read pull request #%d", number)
+	answer, _, err := c.rest.PullRequests.Get(asking(ctx, "pull"), c.repository.owner, c.repository.name, number)
+	if err != nil {
+		return forge.PullRequest{}, 0, classify(subject, err)
+	}
+	pr, err := c.pullRequest(subject, answer)
+	if err != nil {
+		return forge.PullRequest{}, 0, err
+	}
+	if pr.Number != number || answer.Merged == nil || answer.Commits == nil {
+		return forge.PullRequest{}, 0, incomplete(subject, "it is about another pull request or lacks its state")
+	}
+	return pr, *answer.Commits, nil
+}
+
+// MergedPullRequest returns the merged pull request of the repository and the
+// branch base that brought the commit there. forge.ErrNoPullRequest is the
+// fact that there is none. Two that claim the commit count as none unless it is
+// the merge commit of exactly one. A commit inside a rebase merge belongs to
+// its pull request too, so the caller compares MergeCommit.
+//
+// GitHub links a fresh merge commit to its pull request after some seconds
+// only: absence shortly after the commit appeared proves nothing.
+func (c *Client) MergedPullRequest(ctx context.Context, commit, base string) (forge.PullRequest, error) {
+	ctx = asking(ctx, "commit-pulls")
+	subject := "find the pull request of " + commit
+	if err := fullSHA(subject, commit); err != nil {
+		return forge.PullRequest{}, err
+	}
+	found, err := everyPage(subject, lister(ctx, c.repository,
+		func(ctx context.Context, owner, name string, opts *github.ListOptions) ([]*github.PullRequest, *github.Response, error) {
+			return c.rest.PullRequests.ListPullRequestsWithCommit(ctx, owner, name, commit, opts)
+		}))
+	if err != nil {
+		return forge.PullRequest{}, err
+	}
+	var candidates []forge.PullRequest
+	for _, answer := range found {
+		pr, err := c.pullRequest(subject, answer)
+		if err != nil {
+			return forge.PullRequest{}, err
+		}
+		if pr.Merged && pr.Base.Name == base && strings.EqualFold(pr.Base.Repository, c.repository.String()) {
+			candidates = append(candidates, pr)
+		}
+	}
+	chosen, err := choose(candidates, commit)
+	if err != nil {
+		return forge.PullRequest{}, fmt.Errorf("%s: %w", subject, err)
+	}
+	return c.PullRequest(ctx, chosen.Number)
+}
+
+func choose(candidates []forge.PullRequest, commit string) (forge.PullRequest, error) {
+	var exact []forge.PullRequest
+	for _, pr := range candidates {
+		if pr.MergeCommit == commit {
+			exact = append(exact, pr)
+		}
+	}
+	switch {
+	case len(exact) == 1:
+		return exact[0], nil
+	case len(candidates) == 1:
+		return candidates[0], nil
+	case len(candidates) == 0:
+		return forge.PullRequest{}, forge.ErrNoPullRequest
+	}
+	return forge.PullRequest{}, fmt.Errorf("%w: #%d, #%d and perhaps more claim it", forge.ErrNoPullRequest, candidates[0].Number, candidates[1].Number)
+}
+
+// Reviews lists every submitted review of a pull request in the order of
+// submission, those without effect included. Pending ones, which only their
+// own author sees, are left out.
+func (c *Client) Reviews(ctx context.Context, number int) ([]forge.Review, error) {
+	ctx = asking(ctx, "reviews")
+	subject := fmt.Sprintf("list reviews of #%d", number)
+	found, err := everyPage(subject, lister(ctx, c.repository,
+		func(ctx context.Context, owner, name string, opts *github.ListOptions) ([]*github.PullRequestReview, *github.Response, error) {
+			return c.rest.PullRequests.ListReviews(ctx, owner, name, number, opts)
+		}))
+	if err != nil {
+		return nil, err
+	}
+	var reviews []forge.Review
+	for _, answer := range found {
+		review, err := reviewOf(subject, answer)
+		if err != nil {
+			return nil, err
+		}
+		if review.State != forge.Pending {
+			reviews = append(reviews, review)
+		}
+	}
+	return reviews, nil
+}
+
+// Commits lists the commits of a pull request with their people, oldest first.
+// GitHub lists 250 at most; a pull request with more is an error.
+//
+// A co-author is known when the e-mail is one of GitHub's private addresses,
+// which carry the account's id, or is linked to an author or committer of the
+// same pull request. Everybody else has ID 0.
+func (c *Client) Commits(ctx context.Context, number int) ([]forge.PullRequestCommit, error) {
+	_, count, err := c.pull(ctx, number)
+	if err != nil {
+		return nil, err
+	}
+	subject := fmt.Sprintf("list commits of #%d", number)
+	found, err := everyPage(subject, lister(asking(ctx, "pull-commits"), c.repository,
+		func(ctx context.Context, owner, name string, opts *github.ListOptions) ([]*github.RepositoryCommit, *github.Response, error) {
+			return c.rest.PullRequests.ListCommits(ctx, owner, name, number, opts)
+		}))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) != count {
+		return nil, incomplete(subject, "%d of %d commits", len(found), count)
+	}
+	return c.commits(subject, found)
+}
+
+// LastPushers returns who pushed the head commit of the pull request onto its
+// branch, the latest first. forge.ErrPusherUnknown says that it cannot be
+// known: the head repository is gone or out of sight, the server has no
+// activity API, or its record does not reach back to the push.
+func (c *Client) LastPushers(ctx context.Context, pr forge.PullRequest) ([]forge.User, error) {
+	subject := fmt.Sprintf("find who pushed the head of #%d", pr.Number)
+	if pr.Head.Repository == "" {
+		return nil, fmt.Errorf("%s: %w: the head repository was deleted", subject, forge.ErrPusherUnknown)
+	}
+	head, err := parseRepository(pr.Head.Repository)
+	if err != nil {
+		return nil, &forge.RejectedError{Subject: subject, Err: err}
+	}
+	pushers, err := c.pushers(asking(ctx, "activity"), subject, head, pr.Head)
+	if errors.Is(err, forge.ErrNotFound) {
+		return nil, fmt.Errorf("%s: %w: the server shows no activity of %s", subject, forge.ErrPusherUnknown, head)
+	}
+	if err == nil && len(pushers) == 0 {
+		return nil, fmt.Errorf("%s: %w: the activity of %s does not mention %s", subject, forge.ErrPusherUnknown, pr.Head.Name, pr.Head.Commit)
+	}
+	return pushers, err
+}
+
+// pushers follows cursors instead of page numbers and stops at the first page,
+// newest first, that mentions the commit.
+func (c *Client) pushers(ctx context.Context, subject string, repo repository, head forge.Branch) ([]forge.User, error) {
+	opts := &github.ListRepositoryActivityOptions{Ref: "refs/heads/" + head.Name, PerPage: perPage}
+	for range maxPages {
+		page, resp, err := c.rest.Repositories.ListRepositoryActivities(ctx, repo.owner, repo.name, opts)
+		if err != nil {
+			return nil, classify(subject, err)
+		}
+		if pushers := pushersOf(page, head); len(pushers) > 0 || resp.After == "" {
+			if len(pushers) == 0 && len(page) == perPage {
+				return nil, incomplete(subject, "a full page names no next one")
+			}
+			return pushers, nil
+		}
+		opts.After = resp.After
+	}
+	return nil, incomplete(subject, "the list goes on after %d pages", maxPages)
+}
+
+func pushersOf(page []*github.RepositoryActivity, head forge.Branch) []forge.User {
+	var pushers []forge.User
+	for _, activity := range page {
+		if activity.After != head.Commit || activity.Ref != "refs/heads/"+head.Name || activity.ActivityType == "branch_deletion" {
+			continue
+		}
+		pushers = append(pushers, forge.User{
+			ID:    activity.GetActor().GetID(),
+			Login: activity.GetActor().GetLogin(),
+			Kind:  activity.GetActor().GetType(),
+		})
+	}
+	return pushers
+}
