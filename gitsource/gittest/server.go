@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -178,8 +179,9 @@ func (s *Server) ResetRequests() {
 // with http.StripPrefix.
 func (s *Server) Handler() http.Handler {
 	git := &cgi.Handler{
-		Path: s.backend,
-		Dir:  s.Dir,
+		Path:   s.backend,
+		Dir:    s.Dir,
+		Stderr: io.Discard, // clients are told the same
 		Env: append(isolation(),
 			"GIT_PROJECT_ROOT="+s.Dir, "GIT_HTTP_EXPORT_ALL=1", "HOME="+s.Dir),
 	}
