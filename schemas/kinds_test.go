@@ -81,17 +81,18 @@ func TestServiceDefaultsFollowItsName(t *testing.T) {
 
 func TestServiceRefusals(t *testing.T) {
 	for change, want := range map[string]string{
-		"prometheus: operations=>prometheus: http://evil.example": "is not the name of a metrics source",
-		"kind: gateway, route=>kind: mesh, route":                 `kind is "mesh"`,
-		"kind: canary=>kind: feature-flag":                        "strategy feature-flag is not available in this version; use canary",
-		"{preset: traefik}=>{preset: traefik, query: up}":         "needs exactly one of preset and query",
-		"errors: {preset: traefik}=>errors: {query: up}":          "does not select a revision",
-		"ready: /health/ready}=>ready: none}":                     "need a reason and an incident",
-		"job: smoke.yaml=>job: ../smoke.yaml":                     "leaves the service's directory",
-		"drop: 20%=>drop: 120%":                                   "is not a percentage",
-		"[dev, staging, production]=>[dev, dev]":                  `"dev" is there twice`,
-		"acme/checkout=>acme":                                     "is not a repository",
-		"kind: gateway, route=>kind: replicas, route":             "a route without a gateway",
+		"prometheus: operations=>prometheus: http://evil.example":        "is not the name of a metrics source",
+		"kind: gateway, route=>kind: mesh, route":                        `kind is "mesh"`,
+		"kind: canary=>kind: feature-flag":                               "strategy feature-flag is not available in this version; use canary",
+		"{preset: traefik}=>{preset: traefik, query: up}":                "needs exactly one of preset and query",
+		"errors: {preset: traefik}=>errors: {query: up}":                 "does not select a revision",
+		"ready: /health/ready}=>ready: none}":                            "need a reason and an incident",
+		"job: smoke.yaml=>job: ../smoke.yaml":                            "leaves the service's directory",
+		"errors: {preset: traefik}=>errors: {query: 'x{{{.Selector}}}'}": "query and requests belong together",
+		"drop: 20%=>drop: 120%":                                          "is not a percentage",
+		"[dev, staging, production]=>[dev, dev]":                         `"dev" is there twice`,
+		"acme/checkout=>acme":                                            "is not a repository",
+		"kind: gateway, route=>kind: replicas, route":                    "a route without a gateway",
 	} {
 		before, after, _ := strings.Cut(change, "=>")
 		require.Contains(t, serviceText, before)

@@ -28,6 +28,9 @@ func (o *origin) has(path string) bool {
 
 // locate gives problems their file, and the position of the nearest path that was written.
 func (o *origin) locate(problems Problems) {
+	if o == nil {
+		return // the value was made by code, so there is no file to point at
+	}
 	for i := range problems {
 		p := &problems[i]
 		if p.File != "" {

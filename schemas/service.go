@@ -17,7 +17,7 @@ type Service struct {
 	// The directory below services/.
 	Name   string        `json:"-"`
 	Source ServiceSource `json:"source" jsonschema:"required"`
-	// Where the service runs, in promotion order; none between two of them may be left out.
+	// Where the service runs. An environment needs all those before it in the policy.
 	Environments []string            `json:"environments" jsonschema:"required,minItems=1"`
 	Strategy     Strategy            `json:"strategy,omitzero"`
 	Traffic      Traffic             `json:"traffic,omitzero"`
@@ -61,11 +61,14 @@ type Metrics struct {
 	Business   *BusinessMetric `json:"business,omitempty"`
 }
 
-// ErrorMetric counts requests and failed requests: a preset or a query.
+// ErrorMetric counts requests and failed requests: a preset, or two queries for raw
+// counters with one value for each pod.
 type ErrorMetric struct {
 	Preset string `json:"preset,omitempty" jsonschema:"oneof_required=preset"`
-	// PromQL with {{.Selector}}.
+	// PromQL with {{.Selector}} for the failed requests.
 	Query string `json:"query,omitempty" sluice:"multiline" jsonschema:"oneof_required=query"`
+	// PromQL with {{.Selector}} for all requests. Required with query.
+	Requests string `json:"requests,omitempty" sluice:"multiline"`
 }
 
 // LatencyMetric is a histogram of request durations: a preset or a query.

@@ -78,6 +78,7 @@ func (m Metrics) validate(ps *Problems) {
 	}
 	if m.Errors != nil {
 		validateQuery(ps, "metrics.errors", m.Errors.Preset, m.Errors.Query)
+		m.Errors.validateRequests(ps)
 	}
 	if m.Latency != nil {
 		validateQuery(ps, "metrics.latency", m.Latency.Preset, m.Latency.Query)
@@ -102,6 +103,16 @@ func validateQuery(ps *Problems, at, preset, query string) {
 		ps.add(at+".preset", "name a preset, for example traefik", "%q is not a preset", preset)
 	case query != "" && !strings.Contains(query, selectorPlaceholder):
 		ps.add(at+".query", "put "+selectorPlaceholder+" between the braces of the metric", "the query does not select a revision")
+	}
+}
+
+// validateRequests: failures are judged as a share, so their query alone says nothing.
+func (e ErrorMetric) validateRequests(ps *Problems) {
+	switch {
+	case (e.Query == "") != (e.Requests == ""):
+		ps.add("metrics.errors", "give query for the failed requests and requests for all, or a preset", "query and requests belong together")
+	case e.Requests != "" && !strings.Contains(e.Requests, selectorPlaceholder):
+		ps.add("metrics.errors.requests", "put "+selectorPlaceholder+" between the braces of the metric", "the query does not select a revision")
 	}
 }
 
