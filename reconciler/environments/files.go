@@ -1,0 +1,160 @@
+package environments
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/sluice-cd/sluice/gitsource"
+	"github.com/sluice-cd/sluice/reconciler/intake"
+	"github.com/sluice-cd/sluice/reconciler/release"
+	"github.com/sluice-cd/sluice/schemas"
+)
+
+type fileKey struct {
+	commit, name string
+	first        bool
+}
+
+// files is what a release's directory says in one commit.
+type files struct {
+	release  schemas.Release
+	revision release.Revision
+	inputs   string // as in intake.Snapshot
+	control  intake.Control
+}
+
+const (
+	releaseFile = "release.yaml"
+	controlFile = "control.yaml"
+)
+
+// ControlPath is the file that carries a release's holds.
+func ControlPath(key release.Key) string { return key.String() + "/" + controlFile }
+
+// An unusable error is the files' own fault and stays until somebody changes
+// them. Any other error says that they could not be read now.
+type unusable struct{ error }
+
+func (u unusable) Unwrap() error { return u.error }
+
+// blame makes an error of reading a file the file's fault where it is.
+func blame(err error) error {
+	if errors.Is(err, gitsource.ErrFileTooLarge) || errors.Is(err, gitsource.ErrNotRegular) || errors.Is(err, gitsource.ErrOddName) {
+		return unusable{err}
+	}
+	return err
+}
+
+// readFiles reads a release at a commit.
+func (r *Repository) readFiles(rules Rules, key release.Key, commit string) (files, error) {
+	k := fileKey{commit: commit, name: key.String(), first: rules.First(key.Environment)}
+	return cached(&r.mu, r.files, maxFiles, k, func() (files, error) { return r.decodeFiles(key, commit, k.first) })
+}
+
+func (r *Repository) decodeFiles(key release.Key, commit string, first bool) (files, error) {
+	var f files
+	control, err := r.readControl(key, commit)
+	if err != nil {
+		return f, err
+	}
+	f.control = control
+	data, err := r.read(commit, key.String()+"/"+releaseFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, nil
+	}
+	if err != nil {
+		return f, blame(err)
+	}
+	if f.release, err = schemas.DecodeRelease(key.String()+"/"+releaseFile, data); err != nil {
+		return f, unusable{err}
+	}
+	if f.release.Retired() {
+		f.inputs = intake.Retired
+		return f, nil
+	}
+	if f.revision, err = r.revise(key, commit, f.release, first); err != nil {
+		return f, err
+	}
+	f.inputs = f.revision.Inputs
+	return f, nil
+}
+
+func (r *Repository) readControl(key release.Key, commit string) (intake.Control, error) {
+	data, err := r.read(commit, ControlPath(key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return intake.Control{}, nil
+	}
+	if err != nil {
+		return intake.Control{}, blame(err)
+	}
+	c, err := schemas.DecodeControl(ControlPath(key), data)
+	if err != nil {
+		return intake.Control{}, unusable{err}
+	}
+	out := intake.Control{Paused: c.Paused, Reason: c.Reason}
+	for _, h := range c.Holds {
+		out.Holds = append(out.Holds, intake.Hold{
+			Rollback: h.Rollback, Digest: h.Digest, Revision: h.Revision, Reason: h.Reason, By: h.By, At: h.At.Time,
+		})
+	}
+	return out, nil
+}
+
+// revise computes the identity of a release's inputs.
+func (r *Repository) revise(key release.Key, commit string, file schemas.Release, first bool) (release.Revision, error) {
+	base, err := r.base(key, commit, file.Base, first)
+	if err != nil {
+		return release.Revision{}, err
+	}
+	baseTree, err := r.git.SubtreeHash(base, "services/"+key.Service)
+	if err != nil {
+		return release.Revision{}, err
+	}
+	if baseTree == "" {
+		return release.Revision{}, unusable{fmt.Errorf("%s/%s: services/%s/ does not exist in %.12s", key, releaseFile, key.Service, base)}
+	}
+	overlay, err := r.git.TreeHashWithout(commit, key.String(), releaseFile, controlFile)
+	if err != nil {
+		return release.Revision{}, err
+	}
+	revision := release.Revision{Commit: commit, Base: base, BaseTree: baseTree}
+	sum := sha256.New()
+	for _, a := range file.List() {
+		revision.Artifacts = append(revision.Artifacts, release.Artifact{Image: a.Image, Digest: a.Digest})
+		fmt.Fprintf(sum, "artifact %s %s\n", a.Image, a.Digest)
+		revision.Version = a.Version
+	}
+	fmt.Fprintf(sum, "base %s\noverlay %s\n", baseTree, overlay)
+	revision.Inputs = hex.EncodeToString(sum.Sum(nil))[:inputsLength]
+	revision.ID = revision.Inputs[:idLength]
+	return revision, nil
+}
+
+// base is the commit that the service's subtree is read from. One that is not
+// part of the branch's own history was never reviewed there and is refused.
+func (r *Repository) base(key release.Key, commit, base string, first bool) (string, error) {
+	if base == "" && first {
+		return commit, nil
+	}
+	if base == "" {
+		return "", unusable{fmt.Errorf("%s/%s: base is missing; name the commit that services/%s/ is read from", key, releaseFile, key.Service)}
+	}
+	ok, err := r.git.IsAncestor(base, commit)
+	if err != nil && !errors.Is(err, gitsource.ErrUnknownCommit) {
+		return "", err
+	}
+	if !ok {
+		return "", unusable{fmt.Errorf("%s/%s: base %.12s is not in the history of this branch; name a commit that is", key, releaseFile, base)}
+	}
+	return base, nil
+}
+
+// Lengths in hexadecimal digits: 128 bits identify, 32 bits name the objects of
+// one release, of which only a few exist at a time.
+const (
+	inputsLength = 32
+	idLength     = 8
+)

@@ -1,0 +1,131 @@
+package environments
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/sluice-cd/sluice/gitsource"
+	"github.com/sluice-cd/sluice/gitsource/forge"
+)
+
+// Forge is what is asked about pull requests. A fact that is not there and an
+// answer that did not come are different errors; see package forge.
+type Forge interface {
+	Pulls
+	Reviews
+	Checks
+	People
+}
+
+// Pulls finds pull requests.
+type Pulls interface {
+	// MergedPullRequest fails with forge.ErrNoPullRequest when the forge knows
+	// of none that brought the commit to the branch.
+	MergedPullRequest(ctx context.Context, commit, base string) (forge.PullRequest, error)
+	OpenPullRequests(ctx context.Context, base string) ([]forge.PullRequest, error)
+}
+
+// Reviews says who had a hand in a pull request and who reviewed it.
+type Reviews interface {
+	Reviews(ctx context.Context, number int) ([]forge.Review, error)
+	Commits(ctx context.Context, number int) ([]forge.PullRequestCommit, error)
+	// LastPushers fails with forge.ErrPusherUnknown where nobody keeps record.
+	LastPushers(ctx context.Context, pr forge.PullRequest) ([]forge.User, error)
+}
+
+// Checks says what ran on a commit, and whether a branch contains it.
+type Checks interface {
+	Checks(ctx context.Context, repository, commit string) ([]forge.Check, error)
+	// Branch takes "" for the default branch.
+	Branch(ctx context.Context, repository, name string) (forge.BranchState, error)
+	Contains(ctx context.Context, branch forge.BranchState, commit string) (bool, error)
+}
+
+// People says what somebody may do.
+type People interface {
+	TeamMember(ctx context.Context, team string, user forge.User) (bool, error)
+	Permission(ctx context.Context, user forge.User) (forge.Permission, error)
+}
+
+// Config says what is read.
+type Config struct {
+	Mirror *gitsource.Mirror
+	Forge  Forge
+	// Name is "owner/name" on the forge, Branch the branch that is followed.
+	Name   string
+	Branch string
+	// Linking is how long after a commit the forge may still be about to link
+	// it to its pull request; 0 means one minute.
+	Linking time.Duration
+}
+
+// linking is GitHub's usual delay with a wide margin.
+const linking = time.Minute
+
+// A Repository is the environments repository.
+type Repository struct {
+	git     *gitsource.Mirror
+	forge   Forge
+	name    string
+	branch  string
+	linking time.Duration
+
+	mu sync.Mutex // guards the following
+	// rules and files hold what was decoded of immutable commits.
+	rules map[string]Rules
+	files map[fileKey]files
+}
+
+// New returns a Repository. It reads nothing yet.
+func New(cfg Config) *Repository {
+	if cfg.Linking == 0 {
+		cfg.Linking = linking
+	}
+	return &Repository{
+		git: cfg.Mirror, forge: cfg.Forge, name: cfg.Name, branch: cfg.Branch, linking: cfg.Linking,
+		rules: map[string]Rules{}, files: map[fileKey]files{},
+	}
+}
+
+// Bounds of the caches. When one is full it is emptied: what is in use comes
+// back at once, and there is no order to keep.
+const (
+	maxRules = 16
+	maxFiles = 20_000
+)
+
+func cached[K comparable, V any](mu *sync.Mutex, cache map[K]V, limit int, key K, read func() (V, error)) (V, error) {
+	mu.Lock()
+	v, ok := cache[key]
+	mu.Unlock()
+	if ok {
+		return v, nil
+	}
+	v, err := read()
+	if err != nil {
+		return v, err
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(cache) >= limit {
+		clear(cache)
+	}
+	cache[key] = v
+	return v, nil
+}
+
+// read is the content of a file in a commit; fs.ErrNotExist when it is not there.
+func (r *Repository) read(commit, path string) ([]byte, error) {
+	tree, err := r.git.FS(commit)
+	if err != nil {
+		return nil, err
+	}
+	data, err := fs.ReadFile(tree, path)
+	if err != nil {
+		return nil, fmt.Errorf("read %s in %.12s: %w", path, commit, err)
+	}
+	return data, nil
+}

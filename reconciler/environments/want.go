@@ -1,0 +1,142 @@
+package environments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/reconciler/intake"
+	"github.com/sluice-cd/sluice/reconciler/release"
+	"github.com/sluice-cd/sluice/reconciler/render"
+)
+
+// Want is what git asks for, from what was read of a release.
+func (r *Repository) Want(rules Rules, key release.Key, of intake.Release) (release.Want, error) {
+	f, err := r.readFiles(rules, key, of.Commit)
+	if err != nil {
+		return release.Want{}, err
+	}
+	promotion := release.Promotion{
+		Commit: of.Commit, At: of.At, Class: f.release.Change, Incident: f.release.Incident,
+		Genesis: of.Genesis, Policy: rules.Commit,
+	}
+	if len(of.Changes) > 0 {
+		promotion.Before = of.Changes[0].From
+	}
+	return release.Want{Revision: f.revision, Promotion: promotion}, nil
+}
+
+// Manifests is what to render for a revision: the release's own directory from
+// its commit and the service's subtree from its base, and nothing else.
+func (r *Repository) Manifests(rules Rules, key release.Key, revision release.Revision) (render.Input, error) {
+	environment, ok := rules.Policy.Environment(key.Environment)
+	if !ok {
+		return render.Input{}, fmt.Errorf("render %s: the policy has no environment %s", key, key.Environment)
+	}
+	own, err := r.git.FS(revision.Commit)
+	if err != nil {
+		return render.Input{}, err
+	}
+	base, err := r.git.FS(revision.Base)
+	if err != nil {
+		return render.Input{}, err
+	}
+	images := make(map[string]string, len(revision.Artifacts))
+	for _, a := range revision.Artifacts {
+		images[a.Image] = a.Digest
+	}
+	subtree := "services/" + key.Service
+	return render.Input{
+		Release: key.String(), Dir: key.String(), Service: key.Service,
+		Files:     composed{dir: key.String(), own: own, subtree: subtree, base: base},
+		FilesID:   revision.Inputs,
+		Images:    images,
+		Namespace: environment.NamespaceFor(key.Service),
+		Revision:  revision.ID,
+	}, nil
+}
+
+// A Proposal is an open pull request and the releases that it would change.
+type Proposal struct {
+	PullRequest forge.PullRequest
+	Candidates  []Candidate
+	// Problems says by release name why the proposed files cannot be used.
+	Problems map[string]string
+}
+
+// Proposals reads the open pull requests against the branch. One that touches
+// no release that a reviewed promotion changes has no candidates.
+func (r *Repository) Proposals(ctx context.Context, rules Rules) ([]Proposal, error) {
+	open, err := r.forge.OpenPullRequests(ctx, r.branch)
+	if err != nil {
+		return nil, err
+	}
+	var out []Proposal
+	var errs []error
+	for _, pr := range open {
+		p, err := r.proposal(ctx, rules, pr)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("read #%d: %w", pr.Number, err))
+			continue
+		}
+		out = append(out, p)
+	}
+	return out, errors.Join(errs...)
+}
+
+func (r *Repository) proposal(ctx context.Context, rules Rules, pr forge.PullRequest) (Proposal, error) {
+	p := Proposal{PullRequest: pr, Problems: map[string]string{}}
+	if _, err := r.git.Fetch(ctx, pr.Head.Commit); err != nil {
+		return p, err
+	}
+	tip, err := r.git.Last(ctx)
+	if err != nil {
+		return p, err
+	}
+	base, reason, err := r.git.OnlyMergeBase(tip, pr.Head.Commit)
+	if err != nil || reason != "" {
+		return p, err // without one base there is no telling what it changes
+	}
+	changes, err := r.git.Changes(base, pr.Head.Commit)
+	if err != nil {
+		return p, err
+	}
+	names, err := r.touched(rules, pr.Head.Commit, changes, false)
+	if err != nil {
+		return p, err
+	}
+	for _, name := range names {
+		if err := r.propose(rules, &p, name); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func (r *Repository) propose(rules Rules, p *Proposal, name string) error {
+	key, err := release.ParseKey(name)
+	if err != nil || rules.First(key.Environment) {
+		return err
+	}
+	pr := p.PullRequest
+	f, err := r.readFiles(rules, key, pr.Head.Commit)
+	var fault unusable
+	switch {
+	case errors.As(err, &fault):
+		p.Problems[name] = fault.Error()
+		return nil
+	case err != nil:
+		return err
+	case f.inputs == "":
+		return nil
+	}
+	p.Candidates = append(p.Candidates, Candidate{
+		Key: key, PullRequest: &pr, Retired: f.inputs == intake.Retired,
+		Want: release.Want{Revision: f.revision, Promotion: release.Promotion{
+			Commit: pr.Head.Commit, PullRequest: pr.Number, URL: pr.URL, Author: pr.Author.Login,
+			Class: f.release.Change, Incident: f.release.Incident,
+		}},
+	})
+	return nil
+}
