@@ -12,6 +12,9 @@ import (
 // bytes that the environment before has proven or is proving. Whether it has
 // proven them already is for order to say.
 func artifact(f Facts) finding {
+	if len(f.Artifacts) == 0 {
+		return unknown("which artifact would run is not known", "the author: name the artifact in release.yaml")
+	}
 	for _, a := range f.Artifacts {
 		if !schemas.IsDigest(a.Digest) {
 			return refused(fmt.Sprintf("%s is not named by a digest: %q", foreign(a.Image), foreign(a.Digest)),
@@ -85,7 +88,7 @@ func order(f Facts) finding {
 }
 
 func (f Facts) unproven(before string, artifactAlone bool) finding {
-	moving := len(f.Artifacts) > 0
+	moving := true
 	for _, a := range f.Artifacts {
 		moving = moving && slices.ContainsFunc(f.Upstream.Moving, func(m Artifact) bool { return sameImage(m, a) })
 	}

@@ -57,11 +57,18 @@ func (f Facts) prove(c Change) finding {
 func (f Facts) misplaced(pr forge.PullRequest) string {
 	switch {
 	case f.Repository == "" || !strings.EqualFold(pr.Base.Repository, f.Repository):
-		return fmt.Sprintf("#%d is a pull request of %s, not of %s", pr.Number, foreign(pr.Base.Repository), foreign(f.Repository))
+		return fmt.Sprintf("#%d is a pull request of %s, not of %s", pr.Number, repository(pr.Base), foreign(f.Repository))
 	case f.Branch == "" || pr.Base.Name != f.Branch:
 		return fmt.Sprintf("#%d was made for branch %s, not for %s", pr.Number, foreign(pr.Base.Name), foreign(f.Branch))
 	}
 	return ""
+}
+
+func repository(b forge.Branch) string {
+	if b.Repository == "" {
+		return "a deleted repository"
+	}
+	return foreign(b.Repository)
 }
 
 // landed judges a merged pull request.

@@ -1,0 +1,142 @@
+package gate_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/reconciler/gate"
+	"github.com/sluice-cd/sluice/schemas"
+)
+
+// cell is one row of the table of what an answer leads to, for one gate.
+type cell struct {
+	name   string
+	gate   string
+	spoil  func(*gate.Facts)
+	status gate.Status
+	// afterwards is what it leads to right after the merge, in the end what
+	// it leads to a day later.
+	afterwards, inTheEnd gate.Outcome
+	unknown              bool
+}
+
+const (
+	success, pending, failure = gate.StatusSuccess, gate.StatusPending, gate.StatusFailure
+	waits, rejects            = gate.OutcomeWait, gate.OutcomeReject
+)
+
+func cells() []cell {
+	subject := func(f *gate.Facts, g string, edit func(*gate.Subject)) { edit(&f.Checks[g].Subjects[0]) }
+	last := func(f *gate.Facts, g, conclusion string) {
+		subject(f, g, func(s *gate.Subject) {
+			again := run(900, s.Runs[0].Name, s.Runs[0].Commit, conclusion)
+			s.Runs = append(s.Runs, again)
+		})
+	}
+	away := "the forge is away"
+	return []cell{
+		{"integrity: not from here", gate.Integrity, func(f *gate.Facts) { f.Changes[0].PullRequest.Base.Name = "other" }, failure, rejects, rejects, false},
+		{"integrity: unknown", gate.Integrity, func(f *gate.Facts) { f.Changes[0].Unknown = away }, pending, waits, waits, true},
+		{"integrity: content unknown", gate.Integrity, func(f *gate.Facts) { f.Changes[0].Content = gate.Answer{Yes: true, Unknown: away} }, pending, waits, waits, true},
+		{"artifact: not pinned", gate.Artifacts, func(f *gate.Facts) { f.Unpinned = []string{"nginx:latest"} }, failure, rejects, rejects, false},
+		{"artifact: malformed", gate.Artifacts, func(f *gate.Facts) { f.Artifacts[0].Digest = "latest" }, failure, rejects, rejects, false},
+		{"artifact: never upstream", gate.Artifacts, func(f *gate.Facts) { f.Artifacts[0].Digest = otherDigest }, failure, rejects, rejects, false},
+		{"artifact: unknown", gate.Artifacts, func(f *gate.Facts) { f.Upstream.Unknown = away }, pending, waits, waits, true},
+		{"render: error", gate.Render, func(f *gate.Facts) { f.RenderError = "kustomization.yaml:3: no such file" }, failure, rejects, rejects, false},
+		{"hotfix: no incident", gate.HotfixRef, func(f *gate.Facts) { f.Class = schemas.ChangeHotfix }, failure, rejects, rejects, false},
+		{"hold", gate.Held, func(f *gate.Facts) { f.Holds = []gate.Hold{{Inputs: inputs, Reason: "error rate"}} }, failure, rejects, rejects, false},
+		{"paused", gate.Paused, func(f *gate.Facts) { f.Paused.Paused = true }, success, waits, waits, false},
+		{"check: missing", "tests", func(f *gate.Facts) { subject(f, "tests", func(s *gate.Subject) { s.Runs = nil }) }, pending, waits, waits, false},
+		{"check: running", "tests", func(f *gate.Facts) { last(f, "tests", "") }, pending, waits, waits, false},
+		{"check: failed", "tests", func(f *gate.Facts) { last(f, "tests", "failure") }, failure, waits, rejects, false},
+		{"check: skipped", "validate", func(f *gate.Facts) { last(f, "validate", "skipped") }, failure, waits, rejects, false},
+		{"check: unknown", "tests", func(f *gate.Facts) { subject(f, "tests", func(s *gate.Subject) { s.Unknown = away }) }, pending, waits, waits, true},
+		{"check: never asked", "validate", func(f *gate.Facts) { delete(f.Checks, "validate") }, pending, waits, waits, true},
+		{"check: source outside the protected branch", "tests", func(f *gate.Facts) { subject(f, "tests", func(s *gate.Subject) { s.Contained = gate.Answer{} }) }, failure, rejects, rejects, false},
+		{"approvals: too few", gate.Approvals, func(f *gate.Facts) { f.Changes[0].Reviews = nil }, pending, rejects, rejects, false},
+		{"approvals: an objection", gate.Approvals, func(f *gate.Facts) {
+			f.Changes[0].Reviews = append(f.Changes[0].Reviews, review(300, bob, forge.ChangesRequested, -time.Minute))
+		}, pending, rejects, rejects, false},
+		{"approvals: unknown", gate.Approvals, func(f *gate.Facts) { f.Changes[0].Unknown = away }, pending, waits, waits, true},
+		{"order: not together", gate.Order, func(f *gate.Facts) { f.BaseTree = earlierHead }, success, waits, waits, false},
+		{"order: unknown", gate.Order, func(f *gate.Facts) { f.Upstream.Unknown = away }, pending, waits, waits, true},
+	}
+}
+
+func TestEveryAnswerLeadsWhereTheTableSays(t *testing.T) {
+	for _, c := range cells() {
+		t.Run(c.name, func(t *testing.T) {
+			before, after := preview(), promotion()
+			require.Equal(t, gate.StatusSuccess, gate.Summarize(gate.Evaluate(before, now)).Status)
+			require.Equal(t, gate.OutcomeDeploy, gate.Summarize(gate.Evaluate(after, now)).Outcome)
+			c.spoil(&before)
+			c.spoil(&after)
+
+			r := ask(t, before, c.gate)
+			assert.NotEqual(t, gate.Pass, r.Verdict)
+			assert.Equal(t, c.status, r.Status, r.Reason)
+			assert.Equal(t, c.unknown, r.Unknown)
+			assert.False(t, r.Final, "nothing is final before the merge")
+			assert.NotEmpty(t, r.Unblocks)
+
+			r = ask(t, after, c.gate)
+			assert.Equal(t, c.afterwards, r.Outcome, r.Reason)
+			assert.Equal(t, c.unknown, r.Unknown)
+			later := pick(t, gate.Evaluate(after, now.Add(24*time.Hour)), c.gate)
+			assert.Equal(t, c.inTheEnd, later.Outcome, later.Reason)
+			assert.Equal(t, c.inTheEnd == rejects, later.Final)
+		})
+	}
+}
+
+func TestEveryBuiltGateHasACell(t *testing.T) {
+	covered := map[string]bool{}
+	for _, c := range cells() {
+		covered[c.gate] = true
+	}
+	for _, r := range gate.Evaluate(promotion(), now) {
+		assert.True(t, covered[r.Gate], r.Gate)
+	}
+}
+
+func TestAFailedCheckMayBeRepeatedForHalfAnHourAfterTheMerge(t *testing.T) {
+	f := promotion()
+	f.Checks["tests"].Subjects[0].Runs[0] = run(100, "test", sourceCommit, "failure")
+	r := ask(t, f, "tests")
+	assert.Equal(t, gate.Wait, r.Verdict)
+	assert.Equal(t, mergedAt.Add(30*time.Minute), r.NextCheck, "it failed before the merge, so the merge counts")
+
+	at := func(d time.Duration) gate.Result { return pick(t, gate.Evaluate(f, mergedAt.Add(d)), "tests") }
+	assert.Equal(t, gate.Wait, at(30*time.Minute-1).Verdict)
+	assert.Equal(t, gate.Fail, at(30*time.Minute).Verdict)
+
+	ended := mergedAt.Add(10 * time.Minute)
+	f.Checks["tests"].Subjects[0].Runs[0].CompletedAt = ended
+	assert.Equal(t, ended.Add(30*time.Minute), at(15*time.Minute).NextCheck)
+	f.Checks["tests"].Subjects[0].Runs[0] = run(101, "test", sourceCommit, "success")
+	assert.Equal(t, gate.Pass, at(20*time.Minute).Verdict)
+}
+
+func TestOnlyIntegrityAndHoldRejectRightBeforeTheApply(t *testing.T) {
+	for _, c := range cells() {
+		if c.afterwards != rejects {
+			continue
+		}
+		f := promotion()
+		c.spoil(&f)
+		results := gate.Evaluate(f, now)
+		again := pick(t, gate.AtApply(results), c.gate)
+		if c.gate == gate.Integrity || c.gate == gate.Held {
+			assert.Equal(t, rejects, again.Outcome, c.name)
+			continue
+		}
+		assert.Equal(t, waits, again.Outcome, c.name)
+		assert.Equal(t, gate.Wait, again.Verdict, c.name)
+		assert.False(t, again.Final, c.name)
+		assert.Equal(t, rejects, pick(t, results, c.gate).Outcome, "the results given are left as they are")
+	}
+}
