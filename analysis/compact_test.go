@@ -26,8 +26,8 @@ func strange(rng *rand.Rand) *rollout {
 			n, m := rng.Int64N(400), rng.Int64N(60)
 			tick := analysis.Tick{
 				Step: step, Weight: float64(m+1) / float64(n+m+2), Steered: rng.IntN(6) > 0, Up: rng.IntN(10) > 0,
-				Stable:    analysis.Arm{Requests: n, Errors: binomial(rng, n, sick), Aborted: rng.Int64N(5)},
-				Candidate: analysis.Arm{Requests: m, Errors: binomial(rng, m, rate), Aborted: rng.Int64N(3)},
+				Stable:    analysis.Arm{Requests: n, Errors: binomial(rng, n, sick), Unjudged: rng.Int64N(5)},
+				Candidate: analysis.Arm{Requests: m, Errors: binomial(rng, m, rate), Unjudged: rng.Int64N(3)},
 			}
 			if astray {
 				tick.Weight = 0.001

@@ -10,20 +10,21 @@ import (
 // Arm is what one side of the comparison served during one tick, or, added up,
 // during a longer window.
 type Arm struct {
-	// Requests counts the requests that can be judged: all but the aborted ones.
+	// Requests counts the requests that are judged.
 	Requests int64 `json:"n,omitempty"`
 	// Errors counts the judged requests that failed.
 	Errors int64 `json:"k,omitempty"`
-	// Aborted counts requests given up by the client (HTTP 499). They say nothing
-	// about the arm's quality, but they are traffic, so the share check uses them.
-	Aborted int64 `json:"a,omitempty"`
+	// Unjudged counts requests that say nothing about the arm's quality: those the
+	// client gave up (HTTP 499) and those of pods that were warming up. They are
+	// traffic all the same, so the share check uses them.
+	Unjudged int64 `json:"o,omitempty"`
 	// Silent means that the arm had no counter at all, which is not the same as a
 	// counter that did not move.
 	Silent bool `json:"x,omitempty"`
 }
 
 // Traffic counts everything that was routed to the arm.
-func (a Arm) Traffic() int64 { return a.Requests + a.Aborted }
+func (a Arm) Traffic() int64 { return a.Requests + a.Unjudged }
 
 // Rate is the failed fraction (0 to 1) of the judged requests; 0 without requests.
 func (a Arm) Rate() float64 {
@@ -37,7 +38,7 @@ func (a Arm) plus(b Arm) Arm {
 	return Arm{
 		Requests: a.Requests + b.Requests,
 		Errors:   a.Errors + b.Errors,
-		Aborted:  a.Aborted + b.Aborted,
+		Unjudged: a.Unjudged + b.Unjudged,
 	}
 }
 
@@ -47,8 +48,8 @@ const maxCount = 1_000_000_000_000
 func (a Arm) sane() bool { return a.within(maxCount) }
 
 func (a Arm) within(most int64) bool {
-	return a.Requests >= 0 && a.Errors >= 0 && a.Aborted >= 0 &&
-		a.Errors <= a.Requests && a.Requests <= most && a.Aborted <= most
+	return a.Requests >= 0 && a.Errors >= 0 && a.Unjudged >= 0 &&
+		a.Errors <= a.Requests && a.Requests <= most && a.Unjudged <= most
 }
 
 // Tick is one reading of both arms: the raw counts of one window of time.

@@ -26,10 +26,10 @@ func (e evidence) log() float64 {
 // its changes over time matter.
 func (e evidence) against(stable, candidate Arm, phi float64) evidence {
 	requests := candidate.Requests + stable.Requests
-	if requests <= 0 {
+	failures := float64(candidate.Errors + stable.Errors)
+	if failures == 0 {
 		return e
 	}
-	failures := float64(candidate.Errors + stable.Errors)
 	share := float64(candidate.Requests) / float64(requests)
 	for i, r := range ratios() {
 		e[i] += (float64(candidate.Errors)*math.Log(r) - failures*math.Log1p((r-1)*share)) / phi

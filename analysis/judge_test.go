@@ -222,8 +222,8 @@ func TestTrafficThatDoesNotFollowTheWeightIsARoutingFault(t *testing.T) {
 		"not steered, not checked":                 {unsteered, analysis.Pass},
 		"back to the weight": {
 			share(3, 0.05, arm(300, 0), arm(300, 0)).times(10, 0, arm(570, 0), arm(30, 0)), analysis.Pass},
-		"aborted requests are traffic": {
-			share(10, 0.5, arm(300, 0), analysis.Arm{Requests: 100, Aborted: 200}), analysis.Pass},
+		"requests that are not judged are traffic": {
+			share(10, 0.5, arm(300, 0), analysis.Arm{Requests: 100, Unjudged: 200}), analysis.Pass},
 	} {
 		v := analysis.Judge(c.ticks.input(0))
 		assert.Equal(t, c.want, v.Outcome, "%s: %s", name, v.Reason)
@@ -275,7 +275,7 @@ func TestImpossibleTicksAreUnknown(t *testing.T) {
 	for name, spoil := range map[string]func(*analysis.Tick){
 		"negative requests":         func(t *analysis.Tick) { t.Stable.Requests = -1 },
 		"negative errors":           func(t *analysis.Tick) { t.Candidate.Errors = -1 },
-		"negative aborted":          func(t *analysis.Tick) { t.Candidate.Aborted = -1 },
+		"negative unjudged":         func(t *analysis.Tick) { t.Candidate.Unjudged = -1 },
 		"more errors than requests": func(t *analysis.Tick) { t.Candidate.Errors = 31 },
 		"more than can be served":   func(t *analysis.Tick) { t.Stable.Requests = math.MaxInt64 },
 		"a step that is not there":  func(t *analysis.Tick) { t.Step = 3 },

@@ -14,7 +14,7 @@ type Pace struct {
 	// Settle is how long after a change of weight nothing is counted, because
 	// requests of the old weight are still under way.
 	Settle time.Duration `json:"settle"`
-	// WarmUp is how long after its first readiness a pod is not counted.
+	// WarmUp is how long after its first readiness a pod's requests are not judged.
 	WarmUp time.Duration `json:"warmUp"`
 }
 

@@ -32,18 +32,6 @@ type Snapshot struct {
 	Series []Series
 }
 
-// Of keeps the pods whose name begins with prefix. End it with the hyphen that
-// follows the revision, or one revision's pods may be taken for another's.
-func (s Snapshot) Of(prefix string) Snapshot {
-	kept := Snapshot{At: s.At}
-	for _, one := range s.Series {
-		if strings.HasPrefix(one.Pod, prefix) {
-			kept.Series = append(kept.Series, one)
-		}
-	}
-	return kept
-}
-
 // Carry is cur completed by the counters of s that cur lacks. Use it as the
 // earlier snapshot of the next tick: a counter that vanishes for a few scrapes
 // and returns is then compared with its last value instead of with nothing,
@@ -76,11 +64,13 @@ type Life struct {
 
 // Pods says which pods are an arm and which of their counts are to be used.
 type Pods struct {
-	// Prefix begins the arm's pod names ("checkout-7f3a9c1e-"); "" takes all.
+	// Prefix begins the arm's pod names; "" takes all. End it with the hyphen that
+	// follows the revision ("checkout-7f3a9c1e-"), or one revision's pods may be
+	// taken for another's.
 	Prefix string
 	// Since is the start of the rollout.
 	Since time.Time
-	// WarmUp is how long after its first readiness a pod's counts are skipped.
+	// WarmUp is for how long after its first readiness a pod's requests are not judged.
 	WarmUp time.Duration
 	// Lives are the pods that the cluster knows.
 	Lives map[string]Life
@@ -163,7 +153,7 @@ func (s Snapshot) byPod(prefix string) (map[string]counters, error) {
 }
 
 // podDeltas counts per pod; seen is the number of pods that had a counter in
-// cur, including those whose counts are skipped.
+// cur, including those that cannot be counted yet.
 func podDeltas(prev, cur Snapshot, pods Pods) (deltas map[string]Arm, seen int, err error) {
 	if !cur.At.After(prev.At) {
 		return nil, 0, &ReadError{Reason: Inconsistent, Err: fmt.Errorf("snapshot of %s does not follow that of %s", cur.At, prev.At)}
@@ -179,7 +169,7 @@ func podDeltas(prev, cur Snapshot, pods Pods) (deltas map[string]Arm, seen int, 
 	deltas = make(map[string]Arm, len(after))
 	for pod, now := range after {
 		base, known := before[pod]
-		if pods.warming(pod, prev.At) || !known && !pods.bornInside(pod) {
+		if !known && !pods.bornInside(pod) {
 			continue
 		}
 		if now.resetSince(base) {
@@ -188,6 +178,9 @@ func podDeltas(prev, cur Snapshot, pods Pods) (deltas map[string]Arm, seen int, 
 		arm, err := now.since(base)
 		if err != nil {
 			return nil, 0, fmt.Errorf("count requests of pod %q: %w", pod, err)
+		}
+		if pods.warming(pod, prev.At) {
+			arm = Arm{Unjudged: arm.Traffic()}
 		}
 		deltas[pod] = arm
 	}
@@ -215,7 +208,7 @@ func (c counters) since(base counters) (Arm, error) {
 	}
 	aborted := min(grown[Aborted], grown[Total])
 	requests := grown[Total] - aborted
-	return Arm{Requests: requests, Errors: min(grown[Failed], requests), Aborted: aborted}, nil
+	return Arm{Requests: requests, Errors: min(grown[Failed], requests), Unjudged: aborted}, nil
 }
 
 // Situation is what is true of a tick besides its counts; see the fields of Tick.

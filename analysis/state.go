@@ -100,10 +100,11 @@ func (s State) add(t Tick, in *Input) State {
 	s = s.enter(t.Step)
 	s.Live = s.Live.add(t, in)
 	s.All = s.All.add(t, in)
-	s.Top = max(s.Top, s.logE(in))
+	logE := s.logE(in)
+	s.Top = max(s.Top, logE)
 	s = s.watchTraffic(t, in)
 	s = s.watchBaseline(t, in)
-	return s.decide(t, in)
+	return s.decide(t, in, logE)
 }
 
 // enter closes the steps before the given one.
@@ -170,10 +171,10 @@ func (w Window) damning(in *Input, d Dispersion) bool {
 // decide records a failure on the second tick in a row that meets the
 // conditions. One is not enough: the arms are scraped at different moments, so an
 // outage of both appears in one of them first.
-func (s State) decide(t Tick, in *Input) State {
+func (s State) decide(t Tick, in *Input, logE float64) State {
 	d := in.dispersion(t.Step)
 	step, whole := s.Live.damning(in, d), s.All.damning(in, d)
-	met := (step || whole) && s.logE(in) >= in.logNeeded() && !s.sick(in)
+	met := (step || whole) && logE >= in.logNeeded() && !s.sick(in)
 	s.Hot = s.Hot.at(met, t, 0)
 	if s.Hot.Ticks >= 2 {
 		s.Failed = &Failure{At: t.At, Since: s.Hot.Since, Whole: !step}
