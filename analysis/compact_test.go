@@ -64,7 +64,7 @@ func stored(t *testing.T, in analysis.Input) analysis.Input {
 func TestCompactingAndStoringAtAnyMomentChangesNoVerdict(t *testing.T) {
 	rng := rand.New(rand.NewPCG(42, 1))
 	outcomes := map[analysis.Outcome]int{}
-	for range 300 {
+	for range 200 {
 		all := strange(rng).ticks
 		whole := begin().input(0)
 		whole.Need = 2 * time.Minute

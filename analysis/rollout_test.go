@@ -102,13 +102,18 @@ func poisson(rng *rand.Rand, mean float64) int64 {
 	return k
 }
 
-// binomial by jumping from success to success, exact and quick for small p.
+// binomial by jumping from success to success, exact and quick for few; by the
+// normal distribution for many.
 func binomial(rng *rand.Rand, n int64, p float64) int64 {
 	if p <= 0 || n <= 0 {
 		return 0
 	}
 	if p > 0.5 {
 		return n - binomial(rng, n, 1-p)
+	}
+	if mean := float64(n) * p; mean > 50 {
+		drawn := math.Round(mean + math.Sqrt(mean*(1-p))*rng.NormFloat64())
+		return min(n, max(0, int64(drawn)))
 	}
 	var k int64
 	for at := 0.0; ; k++ {
