@@ -30,6 +30,16 @@ type Observed struct {
 	Converged bool `json:"converged"`
 	// Guarded is why a prune was refused; a person has to look.
 	Guarded string `json:"guarded,omitempty"`
+	// Contested lists objects that somebody keeps changing: putting them right
+	// has stopped, so that two controllers do not fight over them.
+	Contested []Contest `json:"contested,omitempty"`
+}
+
+// A Contest is one object that does not stay as applied.
+type Contest struct {
+	Object  string    `json:"object"`  // "Deployment shop-production/checkout-7f3a9c1e"
+	Manager string    `json:"manager,omitempty"` // the field manager that changed it last; "" when it was deleted
+	At      time.Time `json:"at,omitzero"`       // when it did
 }
 
 // RevisionStatus is one revision's workload as the cluster sees it.

@@ -1,0 +1,216 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+
+	"github.com/sluice-cd/sluice/reconciler/release"
+	"github.com/sluice-cd/sluice/reconciler/render"
+)
+
+const (
+	// requestTimeout bounds one request. Admission webhooks may take 10 s each
+	// by default; an API server that needs longer than this is away.
+	requestTimeout = 15 * time.Second
+	// concurrency is how many requests one Converge has in flight. More gains
+	// nothing against one API server and starves other releases.
+	concurrency = 8
+	// kindsRetry is the pause before the API server is asked again which kinds
+	// it serves.
+	kindsRetry = time.Second
+)
+
+// Errors that a caller branches on.
+var (
+	// ErrUnknown: the API server or its watches are away or have not caught
+	// up yet. Nothing follows from it; ask again.
+	ErrUnknown = errors.New("state of the cluster is not known")
+	// ErrStale: somebody else wrote in between. Load the record again first.
+	ErrStale = errors.New("object was changed since it was read")
+	// ErrRejected: the API server will never take this object as it is.
+	ErrRejected = errors.New("rejected by the API server")
+	// ErrRefused: Sluice does not touch the object; the error says what a
+	// person can do.
+	ErrRefused = errors.New("refused")
+)
+
+// A Config says which cluster and where Sluice keeps its documents in it.
+type Config struct {
+	REST      *rest.Config
+	Namespace string // Sluice's own, for records and inventories; it has to exist
+	Log       *slog.Logger
+	// Wake, if set, is called with a release whose objects or pods changed. It
+	// is a hint, may come more than once, and must not block.
+	Wake func(release.Key)
+}
+
+type resourceClient = dynamic.ResourceInterface
+
+// A Cluster is one Kubernetes cluster.
+type Cluster struct {
+	client    *dynamic.DynamicClient
+	kinds     *restmapper.DeferredDiscoveryRESTMapper
+	namespace string
+	log       *slog.Logger
+	watches   *watches
+	contests  *contests
+
+	inventories sync.Map // release.Key → inventory, as last saved or loaded
+	verified    sync.Map // identity → string: object version and hash that were found in place
+	sent        sync.Map // identity → string: hash of our last apply
+	kept        sync.Map // identity → string: hash, and what the API server made of it, if it keeps less than was sent
+}
+
+// New connects to nothing and starts nothing.
+func New(config Config) (*Cluster, error) {
+	own := rest.CopyConfig(config.REST)
+	// The server's priority and fairness is the limit; a second one here would
+	// only hold back a rollback behind other releases.
+	own.QPS, own.Burst = -1, 0
+	if own.UserAgent == "" {
+		own.UserAgent = fieldManager
+	}
+	client, err := dynamic.NewForConfig(own)
+	if err != nil {
+		return nil, fmt.Errorf("configure Kubernetes client: %w", err)
+	}
+	discoverer, err := discovery.NewDiscoveryClientForConfig(own)
+	if err != nil {
+		return nil, fmt.Errorf("configure Kubernetes discovery: %w", err)
+	}
+	return &Cluster{
+		client:    client,
+		kinds:     restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(discoverer)),
+		namespace: config.Namespace,
+		log:       config.Log,
+		watches:   newWatches(config.Log, config.Wake),
+		contests:  &contests{corrected: map[identity][]time.Time{}},
+	}, nil
+}
+
+// Run keeps the informers running until ctx ends.
+func (c *Cluster) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	running.Go(func() { c.watches.run(ctx) })
+	defer running.Wait()
+	for c.watchBasics() != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(kindsRetry):
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// basics are the kinds that are watched from the start: those that health and
+// traffic come from, and those that nearly every release has, so that an
+// inventory can be made again.
+func basics() []schema.GroupVersionKind {
+	v1 := func(kind schema.GroupKind) schema.GroupVersionKind { return kind.WithVersion("v1") }
+	return []schema.GroupVersionKind{
+		v1(kindPod), v1(kindEndpointSlice), v1(kindService), v1(kindConfigMap), v1(kindSecret), v1(kindAccount),
+		v1(kindDeployment), kindAutoscaler.WithVersion("v2"), v1(kindBudget), v1(kindHTTPRoute),
+	}
+}
+
+func (c *Cluster) watchBasics() error {
+	for _, gvk := range basics() {
+		err := c.watch(gvk)
+		if meta.IsNoMatchError(err) && gvk.Group == gatewayGroup {
+			continue // a cluster without the Gateway API
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watch makes sure that the kind has an informer.
+func (c *Cluster) watch(gvk schema.GroupVersionKind) error {
+	if c.watches.kind(gvk.GroupKind()) != nil {
+		return nil
+	}
+	mapping, err := c.kinds.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return fmt.Errorf("look up kind %s: %w", gvk.Kind, err)
+	}
+	return c.watches.add(gvk.GroupKind(), c.client.Resource(mapping.Resource))
+}
+
+// resource is the client for one kind in one namespace.
+func (c *Cluster) resource(gvk schema.GroupVersionKind, namespace string) (resourceClient, error) {
+	mapping, err := c.kinds.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return nil, fmt.Errorf("look up kind %s: %w", gvk.Kind, err)
+	}
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		return c.client.Resource(mapping.Resource).Namespace(namespace), nil
+	}
+	return c.client.Resource(mapping.Resource), nil
+}
+
+// now is the time for what only this process remembers; no decision that is
+// stored depends on it.
+func (c *Cluster) now() time.Time { return time.Now() }
+
+// synced makes sure that every kind in use is watched and that its cache has
+// been filled. An ErrUnknown wraps why not.
+func (c *Cluster) synced(kinds map[schema.GroupKind]schema.GroupVersionKind) error {
+	for _, gvk := range kinds {
+		if err := c.watch(gvk); err != nil {
+			if meta.IsNoMatchError(err) {
+				return fmt.Errorf("watch %s: the cluster does not know this kind; install its CustomResourceDefinition: %w", gvk, err)
+			}
+			return errors.Join(ErrUnknown, err)
+		}
+		k := c.watches.kind(gvk.GroupKind())
+		if !k.informer.HasSynced() {
+			return errors.Join(fmt.Errorf("%w: the cache of %s is not filled yet", ErrUnknown, gvk.Kind), k.trouble())
+		}
+	}
+	return nil
+}
+
+// trouble is why the caches may be behind; nil when all of them are current.
+func (c *Cluster) trouble(kinds map[schema.GroupKind]schema.GroupVersionKind) error {
+	for kind, gvk := range kinds {
+		if k := c.watches.kind(kind); k != nil && k.trouble() != nil {
+			return fmt.Errorf("%w: watch %s: %w", ErrUnknown, gvk.Kind, k.trouble())
+		}
+	}
+	return nil
+}
+
+// kindsOf lists the kinds that a pass looks at.
+func kindsOf(manifests map[string]render.Output, options Options) map[schema.GroupKind]schema.GroupVersionKind {
+	kinds := map[schema.GroupKind]schema.GroupVersionKind{}
+	for _, gvk := range basics() {
+		if gvk.Group != gatewayGroup || options.Traffic == Gateway {
+			kinds[gvk.GroupKind()] = gvk
+		}
+	}
+	for _, output := range manifests {
+		for _, o := range output.Workload {
+			kinds[o.GroupVersionKind().GroupKind()] = o.GroupVersionKind()
+		}
+		for _, o := range output.Shared {
+			kinds[o.GroupVersionKind().GroupKind()] = o.GroupVersionKind()
+		}
+	}
+	return kinds
+}

@@ -1,0 +1,62 @@
+// Package cluster makes a Kubernetes cluster look like a release.State and says
+// what it is like. It is the only package with a Kubernetes client; it also
+// keeps the reconciler's documents, in ConfigMaps.
+//
+// # Invariants
+//
+//   - An object that differs costs one PATCH, one that does not costs no
+//     request. What is in place is known from two things that an informer keeps
+//     of each object: the hash of the content that was applied (an annotation,
+//     so a restart knows it too), and Sluice's own managedFields entry, from
+//     which the API server takes every field that anybody else changes.
+//   - Nothing waits. A step that needs something first (endpoints, a deletion
+//     that is under way) is left to a later call.
+//   - A revision is given more traffic only when its Service exists and has
+//     ready endpoints for its share; a Service's selector moves only towards
+//     ready pods; references go before the Service, and the Service before the
+//     pods. When traffic goes back to stable, the route is the first request.
+//   - The route, pinned Services and remembered sizes are written only over the
+//     version that was read (ErrStale otherwise).
+//   - What may be deleted comes from the inventory and the State alone. The
+//     inventory is saved with everything new in it before anything is applied,
+//     and without an object only when the object is verified gone by its UID.
+//     Namespaces, CustomResourceDefinitions and claims are never deleted; more
+//     than 5 objects or 20 % that merely are no longer rendered wait for a
+//     person. Nothing is deleted after an error or from a cache that is behind.
+//   - Unknown is not absent: while caches are empty or watches fail, Observe
+//     answers ErrUnknown.
+//
+// # Other owners
+//
+// A shared object keeps the name that its author gave it, so Sluice looks
+// before it applies one for the first time (one GET in the object's life). An
+// object that Argo CD, Flux, Helm, a controller or another release manages
+// refuses the pass before anything is written, with the command that releases
+// it. An object that nobody manages, such as one that was applied by hand, is
+// adopted: it is forced to the rendered content, except that a Service goes on
+// selecting what it selected, and a route goes on naming it, until the revision
+// has ready endpoints. Objects of a revision have the revision in their name;
+// one that exists already and is managed by anybody is refused.
+//
+// Somebody else's change of a field that Sluice applied is put right, up to
+// five times in ten minutes for each object. Then the object is contested: it
+// is reported with the name of the last writer, and left alone.
+//
+// # Without a gateway
+//
+// With replicas, the number of pods divides the traffic: the apex Services
+// select both revisions from the first step to the last, and one at 0 and at
+// 100 %. RouteStatus.Achievable is the share of the ready pods.
+//
+// # Concurrency
+//
+// A Cluster may be used by any number of goroutines, but by one at a time for
+// any one release. Run has to be running for Converge and Observe to get
+// anywhere; both answer ErrUnknown before.
+//
+// # What it does not do
+//
+// It decides nothing about a release, waits for nothing, runs no Jobs, and does
+// not create namespaces. It does not take over the pods of a workload that it
+// adopted: the workload that was there before stays until a person deletes it.
+package cluster
