@@ -40,7 +40,7 @@ func (f Facts) reviewed(c Change, a schemas.Approvals, need int) finding {
 	case c.PullRequest == nil:
 		return finding{
 			cause:    Short,
-			reason:   fmt.Sprintf("0 of %s: commit %s has no pull request to approve", counted(need), short(c.Commit)),
+			reason:   fmt.Sprintf("commit %s has no pull request in which it could be approved", short(c.Commit)),
 			unblocks: openNewOne,
 		}
 	case problem != "":

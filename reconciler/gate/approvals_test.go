@@ -295,3 +295,14 @@ func TestReviewersAreExplainedOneByOne(t *testing.T) {
 	c.PullRequest = nil
 	assert.Empty(t, gate.Reviewers(c, schemas.Approvals{}))
 }
+
+func TestWhoeverApprovedAnyOfTheChangesIsNamedOnce(t *testing.T) {
+	f := promotion()
+	second := change()
+	second.Reviews = []forge.Review{
+		review(300, bob, forge.Approved, -time.Hour), review(301, alice, forge.Approved, -time.Minute),
+		review(302, author, forge.Approved, -time.Minute),
+	}
+	f.Changes = append(f.Changes, gate.Change{Commit: earlierHead}, second)
+	assert.Equal(t, []forge.User{alice, bob}, gate.ApprovedBy(f))
+}

@@ -73,6 +73,21 @@ func Reviewers(c Change, a schemas.Approvals) []Reviewer {
 	return reviewers
 }
 
+// ApprovedBy returns everybody whose approval counts for one of the changes,
+// each once, in the order of their approvals.
+func ApprovedBy(f Facts) []forge.User {
+	var approvers []forge.User
+	for _, c := range f.Changes {
+		for _, r := range Reviewers(c, f.Environment.Approvals) {
+			known := slices.ContainsFunc(approvers, func(u forge.User) bool { return u.ID == r.User.ID })
+			if r.Counts && !known {
+				approvers = append(approvers, r.User)
+			}
+		}
+	}
+	return approvers
+}
+
 // lastWords returns each user's review that is in force, oldest first. A
 // comment takes nothing back, and a dismissed review does not revive an older
 // approval; an older objection it does not remove.

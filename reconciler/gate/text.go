@@ -13,6 +13,8 @@ const (
 	maxReason   = 240
 	maxEvidence = 300
 	maxForeign  = 80
+	// maxRead bounds the work in bytes; what comes after it would be cut anyway.
+	maxRead = 4096
 )
 
 // escapes matches terminal control sequences; what a control character alone
@@ -21,9 +23,25 @@ var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b
 
 // line makes one line of printable text of at most limit characters.
 func line(s string, limit int) string {
+	if isPlain(s) {
+		return cut(s, limit)
+	}
+	s = s[:min(len(s), maxRead)]
 	s = escapes.ReplaceAllString(strings.ToValidUTF8(s, ""), "")
 	s = strings.Join(strings.Fields(strings.Map(printable, s)), " ")
 	return cut(s, limit)
+}
+
+// isPlain spares the usual text the cleaning: printable ASCII, single spaces.
+func isPlain(s string) bool {
+	before := byte(' ')
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == ' ' && before == ' ' {
+			return false
+		}
+		before = s[i]
+	}
+	return before != ' ' || s == ""
 }
 
 // printable drops what is not seen: control and format characters, among them
@@ -39,6 +57,9 @@ func printable(r rune) rune {
 }
 
 func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
 	runes := []rune(s)
 	if len(runes) <= limit {
 		return s
