@@ -10,7 +10,6 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/sluice-cd/sluice/reconciler/catalog"
 	"github.com/sluice-cd/sluice/schemas"
 	"github.com/stretchr/testify/assert"
@@ -344,19 +343,19 @@ func TestHostileKeysAreRefused(t *testing.T) {
 	}
 }
 
+// A fuzzed tree is names and contents, one after the other, between NUL bytes.
 func FuzzLoad(f *testing.F) {
-	archive := &txtar.Archive{}
+	var whole []string
 	for name, file := range tree(f) {
-		archive.Files = append(archive.Files, txtar.File{Name: name, Data: file.Data})
+		whole = append(whole, name, string(file.Data))
 	}
-	f.Add(txtar.Format(archive))
-	f.Add([]byte("-- sluice.yaml --\nenvironments: [{name: a}]\n-- a/b/release.yaml/c --\n-- a/b --\n-- /x --\n-- ../y --\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Add(strings.Join(whole, "\x00"))
+	f.Add("sluice.yaml\x00environments: [{name: a}]\x00a/b/release.yaml/c\x00\x00a/b\x00\x00/x\x00\x00../y\x00")
+	f.Fuzz(func(t *testing.T, text string) {
 		files := fstest.MapFS{}
-		for _, file := range txtar.Parse(data).Files {
-			if len(files) < 100 {
-				files[file.Name] = &fstest.MapFile{Data: file.Data, Mode: 0o644}
-			}
+		parts := strings.Split(text, "\x00")
+		for i := 0; i+1 < len(parts) && len(files) < 100; i += 2 {
+			files[parts[i]] = file(parts[i+1])
 		}
 		c, problems := catalog.Load(files)
 		for _, p := range problems {
