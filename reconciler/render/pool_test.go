@@ -122,10 +122,10 @@ func TestPoolRemembersRefusals(t *testing.T) {
 
 func TestPoolReplacesWorkerThatNeedsTooMuchMemory(t *testing.T) {
 	p := pool(t, "worker", 1)
-	p.Memory = 256 << 20
+	p.Memory = 96 << 20
 	_, err := p.Build(t.Context(), copies(t, 40))
 	require.ErrorIs(t, err, render.ErrWorker)
-	assert.ErrorContains(t, err, "256 MiB")
+	assert.ErrorContains(t, err, "96 MiB")
 	_, err = p.Build(t.Context(), shop())
 	assert.NoError(t, err)
 }

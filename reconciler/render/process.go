@@ -85,7 +85,7 @@ func (w *process) kill() { _ = w.cmd.Process.Kill() }
 func (w *process) reason(err error) string {
 	said := w.stderr.String()
 	switch {
-	case w.cmd.ProcessState.ExitCode() == exitMemory, strings.Contains(said, "out of memory"), strings.Contains(said, "cannot allocate memory"):
+	case w.cmd.ProcessState.ExitCode() == exitMemory, strings.Contains(said, "out of memory"), strings.Contains(said, "allocate"):
 		return fmt.Sprintf("it needed more than %d MiB of memory", w.memory>>20)
 	case w.cmd.ProcessState.ExitCode() == exitTime:
 		return "it took too long"
