@@ -106,29 +106,34 @@ func uncontained(check schemas.Check, s Subject) finding {
 		"the author: promote an artifact that was built from the protected branch")
 }
 
-// concluded looks at the latest run on each commit: one failure is enough to
-// wait or refuse, one success is enough to pass.
+// concluded judges the latest runs on the first commit that has any: a head
+// speaks for the merge only as long as the merge has nothing to say itself.
 func (f Facts) concluded(check schemas.Check, s Subject) finding {
-	var succeeded, running, failed []forge.Check
+	var decisive []forge.Check
 	var ignored []Evidence
 	for _, commit := range s.Commits {
 		ours, others := matching(check, s.Runs, commit)
 		ignored = append(ignored, others...)
-		for _, run := range forge.LatestChecks(ours) {
-			switch {
-			case run.Status != "completed":
-				running = append(running, run)
-			case run.Conclusion == "success":
-				succeeded = append(succeeded, run)
-			default:
-				failed = append(failed, run)
-			}
+		if len(decisive) == 0 {
+			decisive = forge.LatestChecks(ours)
 		}
 	}
-	return f.verdict(check, s, succeeded, running, failed).because(ignored...)
+	return f.verdict(check, s, decisive).because(ignored...)
 }
 
-func (f Facts) verdict(check schemas.Check, s Subject, succeeded, running, failed []forge.Check) finding {
+// verdict: one failure is enough to refuse, and one run under way to wait.
+func (f Facts) verdict(check schemas.Check, s Subject, runs []forge.Check) finding {
+	var succeeded, running, failed []forge.Check
+	for _, run := range runs {
+		switch {
+		case run.Status != "completed":
+			running = append(running, run)
+		case run.Conclusion == "success":
+			succeeded = append(succeeded, run)
+		default:
+			failed = append(failed, run)
+		}
+	}
 	app := foreign(check.App)
 	switch {
 	case len(failed) > 0:
@@ -138,14 +143,14 @@ func (f Facts) verdict(check schemas.Check, s Subject, succeeded, running, faile
 			unblocks: fmt.Sprintf("%s, by repeating %s with success; else a fix and a new artifact", app, foreign(check.Name)),
 			since:    f.since(failed),
 		}.because(runEvidence(failed)...)
-	case len(succeeded) > 0:
-		return met(fmt.Sprintf("check %s succeeded", check.Gate)).because(runEvidence(succeeded)...)
 	case len(running) > 0:
 		return finding{
 			cause:    Missing,
 			reason:   fmt.Sprintf("check %s is running", check.Gate),
 			unblocks: fmt.Sprintf("%s, by finishing %s", app, foreign(check.Name)),
 		}.because(runEvidence(running)...)
+	case len(succeeded) > 0:
+		return met(fmt.Sprintf("check %s succeeded", check.Gate)).because(runEvidence(succeeded)...)
 	}
 	return finding{
 		cause:    Missing,

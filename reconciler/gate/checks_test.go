@@ -92,9 +92,12 @@ func TestTheMergeIsCheckedOnItsCommitOrOnAnEqualHead(t *testing.T) {
 		return ask(t, f, "validate")
 	}
 	assert.Equal(t, gate.Pass, with(run(1, "validate", head, "success")).Verdict)
-	assert.Equal(t, gate.Pass, with(run(1, "validate", head, "success"), run(2, "validate", mergeCommit, "")).Verdict)
+	assert.Equal(t, gate.Missing, with(run(1, "validate", head, "success"), run(2, "validate", mergeCommit, "")).Cause, "the merge speaks for itself")
 	assert.Equal(t, gate.Concluded, with(run(1, "validate", head, "success"), run(2, "validate", mergeCommit, "failure")).Cause)
-	assert.Equal(t, gate.Concluded, with(run(1, "validate", head, "failure"), run(2, "validate", mergeCommit, "success")).Cause)
+	assert.Equal(t, gate.Concluded, with(
+		run(1, "validate", head, "success"), run(2, "validate", mergeCommit, "success"), run(3, "validate", mergeCommit, "failure"),
+	).Cause)
+	assert.Equal(t, gate.Pass, with(run(1, "validate", head, "failure"), run(2, "validate", mergeCommit, "success")).Verdict)
 	assert.Equal(t, gate.Missing, with(run(1, "validate", earlierHead, "success")).Cause)
 }
 

@@ -146,9 +146,9 @@ type CheckFacts struct {
 // artifact, or the merge of the promotion.
 type Subject struct {
 	Repository string
-	// Commits are equally good: a success on one is enough, a failure on one
-	// is not. Several only for the merge: its commit, and the reviewed head
-	// where the release's inputs are the same.
+	// Commits is in order of preference: the first that has a run of the check
+	// decides. Several only for the merge: its commit, then the reviewed head
+	// where the release's inputs are the same there.
 	Commits []string
 	// Runs is every run of every check on these commits.
 	Runs []forge.Check

@@ -72,7 +72,7 @@ func TestNothingAskedIsNothingPassed(t *testing.T) {
 func TestTheNextCheckIsTheEarliest(t *testing.T) {
 	f := promotion()
 	f.Checks["tests"].Subjects[0].Runs[0] = run(1, "test", sourceCommit, "failure")
-	late := run(1, "validate", head, "failure")
+	late := run(1, "validate", mergeCommit, "failure")
 	late.CompletedAt = mergedAt.Add(5 * time.Minute)
 	f.Checks["validate"].Subjects[0].Runs[0] = late
 	s := gate.Summarize(gate.Evaluate(f, now))
