@@ -62,11 +62,15 @@ func createGeneration(dir, branch string) error {
 }
 
 // record saves what the generation consists of; the branch goes last, so a
-// crash between the two leaves an older tip with packs to spare.
+// crash between the two leaves an older tip with packs to spare. Without a tip
+// the generation serves until the process ends.
 func record(dir, branch string, packs []string, tip plumbing.Hash) error {
 	manifest := strings.Join(packs, "\n") + "\n"
 	if err := writeFile(filepath.Join(dir, manifestName), []byte(manifest)); err != nil {
 		return err
+	}
+	if tip.IsZero() {
+		return nil
 	}
 	ref := filepath.Join(dir, "refs", "heads", filepath.FromSlash(branch))
 	if err := os.MkdirAll(filepath.Dir(ref), 0o755); err != nil {

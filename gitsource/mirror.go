@@ -287,9 +287,8 @@ func (m *Mirror) obtain(ctx context.Context, adv *advertised, tip plumbing.Hash,
 
 // extend adds what is missing to the current generation.
 func (m *Mirror) extend(ctx context.Context, adv *advertised, tip plumbing.Hash, wants []plumbing.Hash) error {
-	all := append([]plumbing.Hash{tip}, wants...)
 	var lacking []plumbing.Hash
-	for _, want := range all {
+	for _, want := range withTip(tip, wants) {
 		if !m.present(want.String()) {
 			lacking = append(lacking, want)
 		}
@@ -340,15 +339,12 @@ func (m *Mirror) reclone(ctx context.Context, tip plumbing.Hash, wants []plumbin
 		// The tip that was lost with the copy may be gone from the server too.
 		tip = adv.refs[branchRef(m.cfg.Branch)]
 	}
-	if tip.IsZero() {
-		return ErrNoBranch
-	}
 	number := m.generation + 1
 	dir := generationDir(m.cfg.Dir, number)
 	if err := createGeneration(dir, m.cfg.Branch); err != nil {
 		return err
 	}
-	all := slices.Compact(append([]plumbing.Hash{tip}, wants...))
+	all := withTip(tip, wants)
 	name, err := m.download(ctx, adv, dir, all, nil)
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
@@ -369,6 +365,18 @@ func (m *Mirror) reclone(ctx context.Context, tip plumbing.Hash, wants []plumbin
 	m.damaged.Store(false)
 	m.log.Info("mirror cloned", "generation", number, "tip", tip.String())
 	return m.dropOthers(number)
+}
+
+// withTip lists each commit to obtain once. The tip is zero when references are
+// fetched of a repository that does not have the branch.
+func withTip(tip plumbing.Hash, wants []plumbing.Hash) []plumbing.Hash {
+	var out []plumbing.Hash
+	for _, want := range append([]plumbing.Hash{tip}, wants...) {
+		if !want.IsZero() && !slices.Contains(out, want) {
+			out = append(out, want)
+		}
+	}
+	return out
 }
 
 // publish hands readers the new handle before the old one is closed; a reader

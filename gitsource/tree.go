@@ -2,7 +2,6 @@ package gitsource
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -33,11 +32,10 @@ func (m *Mirror) Changes(from, to string) ([]Change, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compare commits: %w", err)
 	}
-	out, err := m.diffTrees(nil, "", a, b)
+	out, err := treeReader(m.tree).changes(a, b)
 	if err != nil {
 		return nil, fmt.Errorf("compare commits: %w", err)
 	}
-	slices.SortFunc(out, func(x, y Change) int { return strings.Compare(x.Path, y.Path) })
 	return out, nil
 }
 
@@ -52,60 +50,6 @@ func (m *Mirror) rootTree(sha string) (plumbing.Hash, error) {
 	}
 	n, err := m.commit(hash)
 	return n.tree, err
-}
-
-func (m *Mirror) diffTrees(out []Change, dir string, a, b plumbing.Hash) ([]Change, error) {
-	if a == b {
-		return out, nil
-	}
-	old, err := m.tree(a)
-	if err != nil {
-		return nil, err
-	}
-	now, err := m.tree(b)
-	if err != nil {
-		return nil, err
-	}
-	before := make(map[string]entry, len(old))
-	for _, e := range old {
-		before[e.name] = e
-	}
-	for _, e := range now {
-		was := before[e.name] // zero when absent
-		delete(before, e.name)
-		if was == e {
-			continue
-		}
-		if out, err = m.diffEntries(out, path.Join(dir, e.name), was, e); err != nil {
-			return nil, err
-		}
-	}
-	for name, was := range before {
-		if out, err = m.diffEntries(out, path.Join(dir, name), was, entry{}); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// diffEntries compares what two trees have at one path.
-func (m *Mirror) diffEntries(out []Change, name string, was, is entry) ([]Change, error) {
-	var oldDir, newDir plumbing.Hash
-	c := Change{Path: name}
-	if was.isDir() {
-		oldDir = was.hash
-	} else if was.mode != 0 {
-		c.OldMode, c.OldBlob = was.mode, was.hash.String()
-	}
-	if is.isDir() {
-		newDir = is.hash
-	} else if is.mode != 0 {
-		c.NewMode, c.NewBlob = is.mode, is.hash.String()
-	}
-	if c.OldMode != 0 || c.NewMode != 0 {
-		out = append(out, c)
-	}
-	return m.diffTrees(out, name, oldDir, newDir)
 }
 
 // SubtreeHash is the hash of a directory's tree object in a commit: equal
