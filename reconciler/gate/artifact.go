@@ -25,6 +25,9 @@ func artifact(f Facts) finding {
 		return refused(fmt.Sprintf("%s has no digest%s", foreign(f.Unpinned[0]), more(len(f.Unpinned)-1, "image")),
 			"the author: pin every image by its digest").because(unpinned(f.Unpinned)...)
 	}
+	if !f.Rendered {
+		return unrendered()
+	}
 	if f.First || f.Rollback {
 		return met("every image is pinned by digest").because(digests(f.Artifacts)...)
 	}

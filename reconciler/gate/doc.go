@@ -9,7 +9,8 @@
 //
 //   - Evaluate lists every gate, in order of precedence. None hides another.
 //   - What was not asked or not answered is unknown, and unknown never passes.
-//     The zero value of every fact is the unfavourable one.
+//     A fact that is left out is the unfavourable one, except that nothing is
+//     held, paused or owned by default.
 //   - A less favourable fact never turns another verdict into a pass.
 //   - Identity is the forge's numeric id. Logins are shown, never compared.
 //   - A Reason is one line of printable text, whatever a title, a check or a

@@ -48,8 +48,11 @@ type Facts struct {
 	// Checks has the facts of each check of the policy, by its gate.
 	Checks map[string]CheckFacts
 
+	// Rendered: the inputs were rendered, so that the absence of an error and
+	// of unpinned images says something.
+	Rendered bool
 	// RenderError says why the inputs do not render; "" when they do. A reason
-	// that lies outside the inputs does not belong here.
+	// that lies outside the inputs does not belong here: leave Rendered false.
 	RenderError string
 	// Unpinned lists the images of the rendered manifests without a digest.
 	Unpinned []string

@@ -67,6 +67,7 @@ func promotion() gate.Facts {
 		Revision:   inputs[:10],
 		Artifacts:  []gate.Artifact{{Image: image, Digest: digest, Repository: source, SourceCommit: sourceCommit}},
 		BaseTree:   baseTree,
+		Rendered:   true,
 		Upstream: gate.Upstream{
 			Environment: "staging",
 			Proven: []gate.Proof{{

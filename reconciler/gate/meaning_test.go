@@ -47,6 +47,8 @@ func cells() []cell {
 		{"artifact: never upstream", gate.Artifacts, func(f *gate.Facts) { f.Artifacts[0].Digest = otherDigest }, failure, rejects, rejects, false},
 		{"artifact: unknown", gate.Artifacts, func(f *gate.Facts) { f.Upstream.Unknown = away }, pending, waits, waits, true},
 		{"render: error", gate.Render, func(f *gate.Facts) { f.RenderError = "kustomization.yaml:3: no such file" }, failure, rejects, rejects, false},
+		{"render: not yet", gate.Render, func(f *gate.Facts) { f.Rendered = false }, pending, waits, waits, true},
+		{"artifact: images not known", gate.Artifacts, func(f *gate.Facts) { f.Rendered = false }, pending, waits, waits, true},
 		{"hotfix: no incident", gate.HotfixRef, func(f *gate.Facts) { f.Class = schemas.ChangeHotfix }, failure, rejects, rejects, false},
 		{"hold", gate.Held, func(f *gate.Facts) { f.Holds = []gate.Hold{{Inputs: inputs, Reason: "error rate"}} }, failure, rejects, rejects, false},
 		{"paused", gate.Paused, func(f *gate.Facts) { f.Paused.Paused = true }, success, waits, waits, false},

@@ -83,6 +83,7 @@ func TestAReleaseOfTheFirstEnvironmentNeedsNoForge(t *testing.T) {
 		First:       true, Merged: true, Class: schemas.ChangeStandard,
 		Changes:   []gate.Change{{Commit: mergeCommit, Unknown: "the forge is away"}},
 		Artifacts: []gate.Artifact{{Image: image, Digest: digest}},
+		Rendered:  true,
 	}
 	assert.Equal(t, gate.OutcomeDeploy, gate.Summarize(gate.Evaluate(f, now)).Outcome)
 }
@@ -109,7 +110,7 @@ func TestFactsThatAreNotThereNeverPass(t *testing.T) {
 	for _, merged := range []bool{true, false} {
 		f := gate.Facts{Environment: schemas.DefaultPolicy().Environments[2], Merged: merged}
 		results := gate.Evaluate(f, now)
-		for _, g := range []string{gate.Integrity, gate.Artifacts, gate.Approvals, gate.Order, "tests", "sast", "contract-tests", "validate"} {
+		for _, g := range []string{gate.Integrity, gate.Artifacts, gate.Render, gate.Approvals, gate.Order, "tests", "sast", "contract-tests", "validate"} {
 			assert.NotEqual(t, gate.Pass, pick(t, results, g).Verdict, g)
 		}
 		f.Changes = []gate.Change{{PullRequest: &forge.PullRequest{Merged: merged, Open: !merged}}}

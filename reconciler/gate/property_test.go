@@ -121,6 +121,7 @@ func setbacks() []setback {
 		{"other base tree", func(f *gate.Facts, _ *rand.Rand) { f.BaseTree = head }},
 		{"held", func(f *gate.Facts, _ *rand.Rand) { f.Holds = append(f.Holds, gate.Hold{Inputs: inputs}) }},
 		{"paused", func(f *gate.Facts, _ *rand.Rand) { f.Paused.Paused = true }},
+		{"not rendered", func(f *gate.Facts, _ *rand.Rand) { f.Rendered = false }},
 		{"does not render", func(f *gate.Facts, _ *rand.Rand) { f.RenderError = "no such file" }},
 	}
 }

@@ -93,10 +93,17 @@ func incident(f Facts) finding {
 
 // render: the inputs give manifests.
 func render(f Facts) finding {
-	if f.RenderError == "" {
+	switch {
+	case f.RenderError == "" && f.Rendered:
 		return met("the manifests render")
+	case f.RenderError == "":
+		return unrendered()
 	}
 	return refused("the manifests do not render: "+line(inert.Replace(f.RenderError), maxReason), "the author: correct the file that is named")
+}
+
+func unrendered() finding {
+	return unknown("the manifests have not been rendered yet", "Sluice, as soon as it has rendered them")
 }
 
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
