@@ -1,0 +1,44 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluice-cd/sluice/reconciler/release"
+)
+
+// pay does what the record owes. Every effect finds out by itself whether it
+// was done before, so one that was done but not recorded is only recorded.
+func (p *pass) pay(ctx context.Context) error {
+	if p.Observe {
+		return nil
+	}
+	var errs []error
+	for _, intent := range release.Owed(p.record) {
+		commit, err := p.effect(ctx, intent)
+		switch {
+		case errors.Is(err, ErrRefused):
+			p.apply(release.Erred{ID: intent.ID, Reason: err.Error()})
+			p.Log.Error("a person is needed", "release", p.key.String(), "intent", intent.ID, "error", err)
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s for %s: %w", intent.Kind, p.key, err))
+		default:
+			p.apply(release.Done{ID: intent.ID, Commit: commit})
+		}
+	}
+	if _, err := p.save(ctx); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (p *pass) effect(ctx context.Context, i release.Intent) (commit string, err error) {
+	switch i.Kind {
+	case release.CommitReject, release.CommitRollback:
+		return p.Committer.Commit(ctx, p.key, *i.Commit)
+	case release.WriteEvidence:
+		return "", p.Ledger.Append(ctx, i.ID, *i.Evidence)
+	}
+	return "", fmt.Errorf("%w: intent %s is of an unknown kind", ErrRefused, i.ID)
+}

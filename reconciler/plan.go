@@ -1,0 +1,73 @@
+package reconciler
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluice-cd/sluice/analysis"
+	"github.com/sluice-cd/sluice/reconciler/release"
+	"github.com/sluice-cd/sluice/reconciler/render"
+	"github.com/sluice-cd/sluice/schemas"
+)
+
+const (
+	// prepareTime bounds how long a candidate may take to become ready. It is a
+	// Deployment's own default and only matters for what never fails.
+	prepareTime = 10 * time.Minute
+	// silence bounds how long a candidate may run without counters while stable
+	// has them.
+	silence = 15 * time.Minute
+	// healthEvery is the time between two failures that count as two.
+	healthEvery = 10 * time.Second
+)
+
+// plan freezes the policy for the rollout that may begin now.
+func (p *pass) plan(ctx context.Context, judged *release.Judged, output render.Output) error {
+	environment, _ := p.rules.Policy.Environment(p.key.Environment)
+	judged.Plan = planOf(environment, p.rules.Services[p.key.Service])
+	judged.Workload, judged.Manifest = output.WorkloadHash, output.ManifestHash
+	if p.record.Stable == nil {
+		judged.Plan.Steps = []int{100}
+		return nil
+	}
+	if judged.Outcome != release.Proceed {
+		return nil
+	}
+	return p.planInPlace(ctx, judged, output)
+}
+
+// planInPlace finds out whether only scale or shared objects change. Then the
+// objects keep the names of the stable revision.
+func (p *pass) planInPlace(ctx context.Context, judged *release.Judged, output render.Output) error {
+	stable, err := p.render(ctx, *p.record.Stable)
+	if err != nil {
+		return err
+	}
+	if stable.WorkloadHash != output.WorkloadHash {
+		return nil
+	}
+	renamed := p.record.Candidate.Revision
+	renamed.ID = p.record.Stable.ID
+	if output, err = p.render(ctx, renamed); err != nil {
+		return err
+	}
+	judged.Manifest = output.ManifestHash
+	judged.Plan.InPlace, judged.Plan.Measured = true, false
+	judged.Plan.Steps, judged.Plan.Window = []int{100}, 0
+	return nil
+}
+
+func planOf(e schemas.Environment, s schemas.Service) release.Plan {
+	limits := analysis.DefaultLimits()
+	limits.IncreasePoints = e.Rollback.ErrorRateIncreasePoints
+	limits.MaxErrorRate = float64(e.Rollback.MaxErrorRate) / 100
+	interval := e.Rollout.Interval.Std()
+	return release.Plan{
+		Steps: e.Rollout.Steps, Interval: interval,
+		Prepare: prepareTime, Deadline: e.Rollout.Deadline.Std(), Window: e.Rollback.Window.Std(),
+		Measured: s.Metrics.Errors != nil, Limits: limits, Silence: silence,
+		HealthFailures: e.Rollback.HealthCheckFailures,
+		HealthEvery:    min(healthEvery, max(interval/5, time.Second)),
+		OnReject:       e.Rollback.OnReject,
+	}
+}

@@ -1,0 +1,217 @@
+package reconciler
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluice-cd/sluice/reconciler/environments"
+	"github.com/sluice-cd/sluice/reconciler/gate"
+	"github.com/sluice-cd/sluice/reconciler/release"
+	"github.com/sluice-cd/sluice/reconciler/render"
+)
+
+// prove asks the gates about a pending candidate, when it is time to.
+func (p *pass) prove(ctx context.Context) error {
+	r := p.record
+	if r.Phase != release.Pending || r.Gates != nil && p.now.Before(r.Recheck) {
+		return nil
+	}
+	output, renderErr := p.render(ctx, r.Candidate.Revision)
+	var refusal *render.Refusal
+	if renderErr != nil && !errors.As(renderErr, &refusal) {
+		return fmt.Errorf("render the candidate of %s: %w", p.key, renderErr)
+	}
+	judged := release.Judged{Commit: r.Candidate.Promotion.Commit, Recheck: p.now.Add(p.Poll)}
+	if r.Candidate.Promotion.Genesis {
+		judged.Outcome, judged.Reason = release.Proceed, "part of the baseline"
+	} else if err := p.ask(ctx, &judged, output, refusal); err != nil {
+		return err
+	}
+	if err := p.plan(ctx, &judged, output); err != nil {
+		return err
+	}
+	if p.Observe && judged.Outcome == release.Proceed {
+		judged.Outcome, judged.Reason = release.Wait, "every gate passes; it would be deployed if this daemon did not only observe"
+	}
+	p.apply(judged)
+	return nil
+}
+
+// ask fills in what the gates say.
+func (p *pass) ask(ctx context.Context, judged *release.Judged, output render.Output, refusal *render.Refusal) error {
+	facts, err := p.facts(ctx, environments.Candidate{Key: p.key, Want: *p.record.Candidate, Changes: p.unproven()})
+	if err != nil {
+		return err
+	}
+	describe(&facts, output, refusal)
+	results := gate.Evaluate(facts, p.now)
+	summary := gate.Summarize(results)
+	judged.Gates, judged.Reason = gates(results), summary.Title
+	judged.Outcome = outcome(summary.Outcome)
+	judged.Promotion = promotion(p.record.Candidate.Promotion, facts, p.git.Policy)
+	judged.Decision = decision(*judged, output, results)
+	if !summary.NextCheck.IsZero() && summary.NextCheck.Before(judged.Recheck) {
+		judged.Recheck = summary.NextCheck
+	}
+	return nil
+}
+
+// describe adds what is known of the rendered manifests.
+func describe(facts *gate.Facts, output render.Output, refusal *render.Refusal) {
+	if refusal != nil {
+		facts.RenderError = refusal.Error()
+		return
+	}
+	facts.Rendered = true
+	for _, image := range output.Report.Images {
+		if !image.Pinned {
+			facts.Unpinned = append(facts.Unpinned, fmt.Sprintf("%s, container %s: %s", image.Object, image.Container, image.Image))
+		}
+	}
+}
+
+// facts gathers what git, the forge, the environment before and this release's
+// own record know.
+func (p *pass) facts(ctx context.Context, c environments.Candidate) (gate.Facts, error) {
+	facts, err := p.Facts.Facts(ctx, p.rules, c, p.now)
+	if err != nil {
+		return facts, err
+	}
+	facts.Upstream = p.upstream(ctx)
+	facts.Paused = gate.Pause{
+		Paused: p.of.Control.Paused, Reason: p.of.Control.Reason, Path: environments.ControlPath(p.key),
+	}
+	facts.Holds = p.holds()
+	return facts, nil
+}
+
+// upstream is what the environment before has proven of this service.
+func (p *pass) upstream(ctx context.Context) gate.Upstream {
+	before, ok := p.rules.Policy.Predecessor(p.key.Environment)
+	if !ok {
+		return gate.Upstream{}
+	}
+	up := gate.Upstream{Environment: before.Name}
+	record, err := p.neighbour(ctx, release.Key{Environment: before.Name, Service: p.key.Service})
+	if err != nil {
+		up.Unknown = err.Error()
+		return up
+	}
+	for _, proof := range record.Proven {
+		up.Proven = append(up.Proven, gate.Proof{
+			Artifacts: images(proof.Artifacts), BaseTree: proof.BaseTree, Since: proof.Since, Until: proof.Until,
+		})
+	}
+	if record.Candidate != nil {
+		up.Moving = images(record.Candidate.Revision.Artifacts)
+	}
+	return up
+}
+
+// neighbour reads the record of a release that another daemon may own.
+func (c *Reconciler) neighbour(ctx context.Context, key release.Key) (release.Record, error) {
+	if c.ours(key) {
+		s, err := c.load(ctx, key, time.Time{})
+		return s.record, err
+	}
+	data, _, err := c.Store.Load(ctx, document(key))
+	if errors.Is(err, release.ErrNotFound) {
+		return release.Record{}, nil
+	}
+	if err != nil {
+		return release.Record{}, err
+	}
+	return release.Decode(data)
+}
+
+func images(artifacts []release.Artifact) []gate.Artifact {
+	out := make([]gate.Artifact, len(artifacts))
+	for i, a := range artifacts {
+		out[i] = gate.Artifact{Image: a.Image, Digest: a.Digest}
+	}
+	return out
+}
+
+// holds joins the holds of the control file with those that only the record
+// knows, because their commit has not been read back yet.
+func (p *pass) holds() []gate.Hold {
+	var out []gate.Hold
+	for _, h := range p.of.Control.Holds {
+		hold := gate.Hold{Revision: h.Revision, Reason: h.Reason, By: h.By, At: h.At, Path: environments.ControlPath(p.key)}
+		if h.Digest != "" {
+			hold.Digests = []string{h.Digest}
+		}
+		out = append(out, hold)
+	}
+	for _, h := range p.record.Holds {
+		out = append(out, gate.Hold{Inputs: h.Inputs, Digests: h.Digests, Reason: h.Reason, By: "Sluice", At: h.At, Path: environments.ControlPath(p.key)})
+	}
+	return out
+}
+
+func gates(results []gate.Result) []release.Gate {
+	out := make([]release.Gate, len(results))
+	for i, r := range results {
+		g := release.Gate{Name: r.Gate, Verdict: string(r.Verdict), Reason: r.Reason, Unblocks: r.Unblocks}
+		for _, e := range r.Evidence {
+			g.Evidence = append(g.Evidence, joined(e.Text, e.URL))
+		}
+		out[i] = g
+	}
+	return out
+}
+
+func joined(text, url string) string {
+	if url == "" {
+		return text
+	}
+	return text + " " + url
+}
+
+func outcome(o gate.Outcome) release.Outcome {
+	switch o {
+	case gate.OutcomeDeploy:
+		return release.Proceed
+	case gate.OutcomeReject:
+		return release.Reject
+	case gate.OutcomeWait:
+	}
+	return release.Wait
+}
+
+// promotion completes how the candidate came to be wanted.
+func promotion(p release.Promotion, facts gate.Facts, policy string) release.Promotion {
+	p.Policy, p.Class, p.Incident = policy, facts.Class, facts.Incident
+	if len(facts.Changes) == 0 {
+		return p
+	}
+	last := facts.Changes[len(facts.Changes)-1]
+	if pr := last.PullRequest; pr != nil {
+		p.PullRequest, p.URL, p.Author, p.MergedBy = pr.Number, pr.URL, pr.Author.Login, pr.MergedBy.Login
+	}
+	for _, user := range gate.ApprovedBy(facts) {
+		p.ApprovedBy = append(p.ApprovedBy, user.Login)
+	}
+	return p
+}
+
+// decision is a hash over everything that was proven: only what hashes the same
+// was allowed.
+func decision(judged release.Judged, output render.Output, results []gate.Result) string {
+	data, err := json.Marshal(struct {
+		Commit    string
+		Manifest  string
+		Promotion release.Promotion
+		Results   []gate.Result
+	}{judged.Commit, output.ManifestHash, judged.Promotion, results})
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,165 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-cd/sluice/reconciler/intake"
+	"github.com/sluice-cd/sluice/reconciler/release"
+)
+
+// repositoryDocument has no dot and so is the name of no release.
+const repositoryDocument = "repository"
+
+// recover loads what was read of git, or begins with the baseline.
+func (c *Reconciler) recover(ctx context.Context) error {
+	data, version, err := c.Store.Load(ctx, repositoryDocument)
+	if errors.Is(err, release.ErrNotFound) {
+		return c.begin(ctx, "")
+	}
+	if err != nil {
+		return err
+	}
+	record, err := intake.Decode(data)
+	if err != nil {
+		return err
+	}
+	if record.Frozen != "" && c.Genesis != "" && c.Genesis != record.Genesis {
+		return c.begin(ctx, version)
+	}
+	c.publish(record, version, record.Names())
+	return nil
+}
+
+// begin takes the baseline that an operator named.
+func (c *Reconciler) begin(ctx context.Context, version string) error {
+	if c.Genesis == "" {
+		return errors.New("start for the first time: name the commit to begin with: --genesis <sha>, usually the tip of the branch")
+	}
+	record, err := c.Source.Begin(ctx, c.Genesis)
+	if err != nil {
+		return err
+	}
+	return c.saveRepository(ctx, record, version, record.Names())
+}
+
+// IntakeOnce reads what is new on the branch.
+func (c *Reconciler) IntakeOnce(ctx context.Context) error {
+	before, version := c.known()
+	after, err := c.Source.Poll(ctx, before, time.Now())
+	if after.Mark == before.Mark && after.Frozen == before.Frozen {
+		return err
+	}
+	if after.Frozen != "" {
+		c.Log.Error("reading is frozen", "reason", after.Frozen)
+	}
+	return errors.Join(err, c.saveRepository(ctx, after, version, changed(before, after)))
+}
+
+// changed lists the releases that have to be looked at. A policy concerns all.
+func changed(before, after intake.Repository) []string {
+	if before.Policy != after.Policy {
+		return after.Names()
+	}
+	var out []string
+	for name, r := range after.Releases {
+		old := before.Releases[name]
+		if old.Commit != r.Commit || old.Problem != r.Problem || old.Control.Paused != r.Control.Paused || !slices.Equal(old.Control.Holds, r.Control.Holds) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func (c *Reconciler) saveRepository(ctx context.Context, record intake.Repository, version string, names []string) error {
+	data, err := intake.Encode(record)
+	if err != nil {
+		return err
+	}
+	version, err = c.Store.Save(ctx, repositoryDocument, data, version)
+	if errors.Is(err, release.ErrConflict) {
+		return errors.Join(err, c.recover(ctx))
+	}
+	if err != nil {
+		return err
+	}
+	c.Log.Info("read the branch", "mark", record.Mark, "policy", record.Policy, "releases", len(names))
+	c.publish(record, version, names)
+	return nil
+}
+
+// publish makes a saved record the one that passes work with.
+func (c *Reconciler) publish(record intake.Repository, version string, names []string) {
+	c.mu.Lock()
+	c.repository, c.repositoryVersion = record, version
+	c.mu.Unlock()
+	for _, name := range names {
+		key, err := release.ParseKey(name)
+		if err == nil && c.ours(key) {
+			c.Wake(key)
+		}
+	}
+}
+
+func (c *Reconciler) known() (intake.Repository, string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.repository, c.repositoryVersion
+}
+
+func (c *Reconciler) ours(key release.Key) bool {
+	return len(c.Environments) == 0 || slices.Contains(c.Environments, key.Environment)
+}
+
+// load is the newest saved record of a release. A release that was never seen
+// gets a new one, which is not saved yet.
+func (c *Reconciler) load(ctx context.Context, key release.Key, now time.Time) (stored, error) {
+	c.mu.Lock()
+	s, ok := c.records[key]
+	c.mu.Unlock()
+	if ok {
+		return s, nil
+	}
+	data, version, err := c.Store.Load(ctx, document(key))
+	if errors.Is(err, release.ErrNotFound) {
+		return stored{record: release.New(key, now)}, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	record, err := release.Decode(data)
+	if err != nil {
+		return s, fmt.Errorf("load %s: %w", key, err)
+	}
+	return c.keep(stored{record, version}), nil
+}
+
+// document is the name under which a release's record is stored.
+func document(key release.Key) string { return key.Environment + "." + key.Service }
+
+func (c *Reconciler) keep(s stored) stored {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.records[s.record.Key] = s
+	return s
+}
+
+// save stores a record in place of the version that it was made from. Whatever
+// goes wrong, what is in memory is no longer trusted.
+func (c *Reconciler) save(ctx context.Context, s stored) (stored, error) {
+	data, err := release.Encode(s.record)
+	if err != nil {
+		return s, err
+	}
+	version, err := c.Store.Save(ctx, document(s.record.Key), data, s.version)
+	if err != nil {
+		c.mu.Lock()
+		delete(c.records, s.record.Key)
+		c.mu.Unlock()
+		return s, err
+	}
+	return c.keep(stored{s.record, version}), nil
+}
