@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -44,7 +45,7 @@ func (p *plan) addRoute(o *unstructured.Unstructured) error {
 	id := identify(o)
 	p.ids[id] = true
 	shares, held := p.permitted(id)
-	p.held = held
+	p.held = cmp.Or(p.held, held)
 	p.open = total(shares) > 0 || p.seen[id] != nil
 	o, err := p.weighted(o, shares)
 	if err != nil {
