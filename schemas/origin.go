@@ -39,15 +39,22 @@ func (o *origin) locate(problems Problems) {
 		if p.File = o.file; p.Line > 0 {
 			continue
 		}
-		at, path := position{}, p.Path
-		for {
-			found, ok := o.positions[path]
-			if at = found; ok || path == "" {
-				break
-			}
-			path = parent(path)
-		}
+		at := o.nearest(p.Path)
 		p.Line, p.Column = at.line, at.column
+	}
+}
+
+// nearest returns the position of path or of what contains it.
+func (o *origin) nearest(path string) position {
+	if o == nil {
+		return position{}
+	}
+	for {
+		at, ok := o.positions[path]
+		if ok || path == "" {
+			return at
+		}
+		path = parent(path)
 	}
 }
 

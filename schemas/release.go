@@ -59,3 +59,10 @@ func (r Release) List() []Artifact {
 
 // Retired says whether the release is to be drained and removed.
 func (r Release) Retired() bool { return r.State == StateRetired }
+
+// Position returns where a path such as base or artifact.digest was written, or the
+// nearest one around it; zero for a release that was not decoded from a file.
+func (r Release) Position(path string) (line, column int) {
+	at := r.origin.nearest(path)
+	return at.line, at.column
+}
