@@ -3,6 +3,8 @@ package release
 import (
 	"fmt"
 	"time"
+
+	"github.com/sluice-cd/sluice/analysis"
 )
 
 // IntentKind is what has to be done once.
@@ -45,9 +47,11 @@ type Commit struct {
 	// Previous is the stable revision, nil when there was none.
 	Previous *Revision `json:"previous,omitempty"`
 	Rollback *Rollback `json:"rollback,omitempty"`
-	Hold     *Hold     `json:"hold,omitempty"`
-	Gates    []Gate    `json:"gates,omitempty"`
-	Reason   string    `json:"reason"`
+	// Verdict is the newest one of the analysis, where there was one.
+	Verdict analysis.Verdict `json:"verdict,omitzero"`
+	Hold    *Hold            `json:"hold,omitempty"`
+	Gates   []Gate           `json:"gates,omitempty"`
+	Reason  string           `json:"reason"`
 }
 
 // Evidence is the record of something finished, complete in itself.

@@ -128,7 +128,7 @@ func (r Record) restore(now time.Time) Record {
 	rollback := r.Rollout.Rollback
 	commit := Commit{
 		Bad: *r.Candidate, Good: r.wayBack(), Previous: r.Stable,
-		Rollback: rollback, Gates: r.Gates, Reason: rollback.Measurement,
+		Rollback: rollback, Verdict: r.Rollout.Verdict, Gates: r.Gates, Reason: rollback.Measurement,
 	}
 	if rollback.Holds {
 		hold := r.holdOf(*rollback)
