@@ -134,3 +134,10 @@ type Health struct {
 	Reason   string `json:"reason,omitempty"`
 	Incident string `json:"incident,omitempty"`
 }
+
+// Position returns where a path such as metrics.errors.preset was written, or the
+// nearest one around it; zero for a service that was not decoded from a file.
+func (s Service) Position(path string) (line, column int) {
+	at := s.origin.nearest(path)
+	return at.line, at.column
+}

@@ -87,7 +87,7 @@ func validate(ctx context.Context, dir string) (validation, error) {
 	if err != nil {
 		return validation{}, err
 	}
-	problems = append(problems, rendered...)
+	problems = append(append(problems, rendered...), checkMetrics(found)...)
 	problems.Sort()
 	return validation{
 		APIVersion: schemas.APIVersion, Kind: "Validation",

@@ -334,6 +334,26 @@ func TestLinksOnDiskAreNotFollowed(t *testing.T) {
 	assert.NotContains(t, problems.Error(), "hunter2")
 }
 
+func TestRebaseReadsOneServiceFromTheBase(t *testing.T) {
+	own, base := tree(t), tree(t)
+	replace(t, own, "services/checkout/base/kustomization.yaml", "LOG_LEVEL=info", "LOG_LEVEL=debug")
+	replace(t, base, "production/checkout/release.yaml", "change: standard", "change: breaking")
+	own["services/cart/service.yaml"] = own["services/checkout/service.yaml"]
+	files := catalog.Rebase(own, base, "checkout")
+	text := func(name string) string {
+		data, err := fs.ReadFile(files, name)
+		require.NoError(t, err)
+		return string(data)
+	}
+	assert.Contains(t, text("services/checkout/base/kustomization.yaml"), "LOG_LEVEL=info")
+	assert.Contains(t, text("production/checkout/release.yaml"), "change: standard")
+	assert.NotEmpty(t, text("services/cart/service.yaml"), "other services come from the tree itself")
+	base["services/checkout/base/link"] = &fstest.MapFile{Data: []byte("/etc"), Mode: fs.ModeSymlink}
+	info, err := fs.Lstat(files, "services/checkout/base/link")
+	require.NoError(t, err)
+	assert.Equal(t, fs.ModeSymlink, info.Mode().Type(), "links stay visible")
+}
+
 func TestHostileKeysAreRefused(t *testing.T) {
 	for _, key := range []catalog.Key{
 		{}, {Environment: "..", Service: ".."}, {Environment: "production", Service: "../../etc"}, {Environment: "services", Service: "checkout"}, {Environment: "production", Service: ""},
