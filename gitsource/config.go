@@ -35,6 +35,9 @@ const (
 	maxPackObjects = 5_000_000
 	// maxObjectBytes bounds one object, which is held in memory.
 	maxObjectBytes = 256 << 20
+	// maxPathBytes bounds a path and with it how deep trees may be nested, since
+	// they are walked recursively; it is what operating systems take.
+	maxPathBytes = 4096
 	// maxInflation bounds how much a pack may grow when it is unpacked, as a
 	// multiple of MaxPackBytes: text shrinks to a fifth, a bomb to a thousandth.
 	maxInflation = 16

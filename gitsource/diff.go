@@ -1,6 +1,7 @@
 package gitsource
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -22,6 +23,9 @@ func (read treeReader) changes(a, b plumbing.Hash) ([]Change, error) {
 func (read treeReader) diff(out []Change, dir string, a, b plumbing.Hash) ([]Change, error) {
 	if a == b {
 		return out, nil
+	}
+	if len(dir) > maxPathBytes {
+		return nil, fmt.Errorf("%w: tree %s is nested too deep", ErrMalformed, b)
 	}
 	old, err := read(a)
 	if err != nil {

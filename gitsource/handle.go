@@ -142,7 +142,7 @@ func (h *handle) complete(tip plumbing.Hash, known *handle) error {
 		if known == nil && hash != tip {
 			continue
 		}
-		if err := h.completeTree(c.tree, known, seen); err != nil {
+		if err := h.completeTree(c.tree, 0, known, seen); err != nil {
 			return err
 		}
 	}
@@ -160,7 +160,7 @@ func (h *handle) completeTip(tip plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	return h.completeTree(c.tree, nil, map[plumbing.Hash]bool{})
+	return h.completeTree(c.tree, 0, nil, map[plumbing.Hash]bool{})
 }
 
 func (h *handle) knows(hash plumbing.Hash) (bool, error) {
@@ -170,9 +170,13 @@ func (h *handle) knows(hash plumbing.Hash) (bool, error) {
 	return h.has(hash)
 }
 
-func (h *handle) completeTree(tree plumbing.Hash, known *handle, seen map[plumbing.Hash]bool) error {
+// completeTree walks a tree at a path of so many bytes.
+func (h *handle) completeTree(tree plumbing.Hash, pathBytes int, known *handle, seen map[plumbing.Hash]bool) error {
 	if seen[tree] {
 		return nil
+	}
+	if pathBytes > maxPathBytes {
+		return fmt.Errorf("%w: tree %s is nested too deep", ErrMalformed, tree)
 	}
 	seen[tree] = true
 	if old, err := known.knows(tree); err != nil || old {
@@ -189,7 +193,7 @@ func (h *handle) completeTree(tree plumbing.Hash, known *handle, seen map[plumbi
 	for _, e := range entries {
 		switch {
 		case e.isDir():
-			err = h.completeTree(e.hash, known, seen)
+			err = h.completeTree(e.hash, pathBytes+len(e.name)+1, known, seen)
 		case e.mode == modeSubmodule:
 			continue // lives in another repository
 		default:

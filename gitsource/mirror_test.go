@@ -142,7 +142,7 @@ func TestManyFetchesAreCompacted(t *testing.T) {
 	cfg := r.config()
 	m := open(t, cfg)
 	tip(t, m)
-	for i := range 60 {
+	for i := range 52 {
 		sha := r.commit("main", map[string]string{"a": fmt.Sprint(i), fmt.Sprintf("d/%d", i): "x"})
 		require.Equal(t, sha, tip(t, m))
 	}
@@ -154,7 +154,7 @@ func TestManyFetchesAreCompacted(t *testing.T) {
 	again := open(t, cfg)
 	commits, err := again.Range(first, tip(t, again))
 	require.NoError(t, err)
-	assert.Len(t, commits, 60)
+	assert.Len(t, commits, 52)
 }
 
 func TestFetchBringsPullRequestHeadsAndSHAs(t *testing.T) {

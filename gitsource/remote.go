@@ -44,7 +44,7 @@ func newRemote(cfg Config) (*remote, error) {
 	case "file":
 		r.client = file.NewClient(transport.UploadPackServiceName, transport.ReceivePackServiceName)
 	case "ssh":
-		r.client = gitssh.NewClient(&ssh.ClientConfig{Timeout: connectTimeout})
+		r.client = gitssh.NewClient(nil)
 	default:
 		r.client, err = newHTTPTransport(cfg)
 	}
@@ -55,12 +55,11 @@ func newRemote(cfg Config) (*remote, error) {
 // and a redirect is how credentials travel to strangers.
 func newHTTPTransport(cfg Config) (transport.Transport, error) {
 	base := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   2,
-		IdleConnTimeout:       PollTimeout,
-		TLSHandshakeTimeout:   connectTimeout,
-		ResponseHeaderTimeout: PushTimeout,
+		Proxy:               http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 2,
+		IdleConnTimeout:     PollTimeout,
+		TLSHandshakeTimeout: connectTimeout,
 	}
 	if cfg.CAFile != "" {
 		pem, err := os.ReadFile(cfg.CAFile)
@@ -209,6 +208,7 @@ func (k *pinnedKeys) ClientConfig() (*ssh.ClientConfig, error) {
 		return nil, err
 	}
 	cfg.HostKeyAlgorithms = k.algorithms
+	cfg.Timeout = connectTimeout
 	return cfg, nil
 }
 
