@@ -60,8 +60,8 @@ type DaemonForge struct {
 	// owner/name of the environments repository.
 	Repository     string `json:"repository"`
 	TokenFile      string `json:"tokenFile,omitempty"`
-	AppID          int  `json:"appId,omitempty"`
-	InstallationID int  `json:"installationId,omitempty"`
+	AppID          int    `json:"appId,omitempty"`
+	InstallationID int    `json:"installationId,omitempty"`
 	PrivateKeyFile string `json:"privateKeyFile,omitempty"`
 	// Shortest time between two writes. Default: 1s, what GitHub asks for.
 	WriteInterval Duration `json:"writeInterval,omitempty"`

@@ -159,6 +159,7 @@ environments:
   - name: dev
   - name: production
     soak: {duration: 1m}
+    rollback: {window: 10m, onReject: pullRequest}
     checks:
       - {gate: e2e, on: dev, name: e2e}
       - {gate: sast, on: source, name: sast, app: a, alerts: {severity: high}}
@@ -170,8 +171,9 @@ environments:
 	}
 	assert.Equal(t, []string{
 		"sluice.yaml:7:5: warning: environments[1].soak is not enforced by this version; do not rely on it yet",
-		"sluice.yaml:9:25: warning: environments[1].checks[0].on is not enforced by this version; do not rely on it yet",
-		"sluice.yaml:10:54: warning: environments[1].checks[1].alerts is not enforced by this version; do not rely on it yet",
+		"sluice.yaml:8:39: warning: environments[1].rollback.onReject is not enforced by this version; do not rely on it yet",
+		"sluice.yaml:10:25: warning: environments[1].checks[0].on is not enforced by this version; do not rely on it yet",
+		"sluice.yaml:11:54: warning: environments[1].checks[1].alerts is not enforced by this version; do not rely on it yet",
 	}, got)
 }
 
