@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -111,6 +112,10 @@ func (c *checker) naming(ctx context.Context, s *split, objects []*unstructured.
 		"naming/objects.yaml":       all.Bytes(),
 	}
 	named, err := c.job.kustomize(ctx, files, "naming")
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		refusal.File = c.job.Dir // "naming" is nobody's directory
+	}
 	if err != nil {
 		return nil, fmt.Errorf("name revision %s: %w", revision, err)
 	}

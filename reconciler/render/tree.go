@@ -50,7 +50,7 @@ func (c *collector) root(ctx context.Context, dir string) error {
 		if err != nil {
 			return fmt.Errorf("stat %s: %w", prefix, err)
 		}
-		if !info.IsDir() {
+		if info.Mode().Type() != fs.ModeDir {
 			return c.refuseMode(prefix, info.Mode())
 		}
 	}
@@ -70,10 +70,10 @@ func (c *collector) entry(name string, entry fs.DirEntry) error {
 		return refuse(name, 0, "rename it: plain UTF-8 without control characters, backslashes or .git", "odd file name %q", name)
 	}
 	switch {
+	case entry.Type()&^fs.ModeDir != 0: // a submodule may claim to be a directory as well
+		return c.refuseMode(name, entry.Type())
 	case entry.IsDir() || name == c.skip:
 		return nil
-	case !entry.Type().IsRegular():
-		return c.refuseMode(name, entry.Type())
 	}
 	return c.file(name)
 }
