@@ -173,7 +173,7 @@ func (q *querier) evaluate(r *http.Request, prepare func(context.Context, promql
 		}
 		lookback = parsed
 	}
-	query, err := prepare(ctx, promql.NewPrometheusQueryOpts(false, lookback, nil))
+	query, err := prepare(ctx, promql.NewPrometheusQueryOpts(false, lookback))
 	if err != nil {
 		return nil, nil, badParameter{"query", err}
 	}
