@@ -42,7 +42,6 @@ Exit code 0: valid (there may be warnings), 1: not valid, 2: could not check.`,
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			cmd.SilenceUsage = true
 			result, err := validate(cmd.Context(), dir)
 			if err != nil {
 				return err
@@ -51,7 +50,6 @@ Exit code 0: valid (there may be warnings), 1: not valid, 2: could not check.`,
 				return err
 			}
 			if len(result.Problems.Errors()) > 0 {
-				cmd.SilenceErrors = true
 				return errInvalid
 			}
 			return nil
