@@ -24,8 +24,9 @@ type Kept struct{ Reason string }
 // Adopted says what the cluster runs at the baseline that an operator named.
 type Adopted struct {
 	Revision Revision
-	// Same: what runs equals what the revision renders to.
-	Same bool
+	// Same: what runs equals what the revision renders to. Ours: it runs under
+	// the revision's own names, so it can be rolled out over like any other.
+	Same, Ours bool
 	// Differs is what does not, in words; "" with Same false: nothing runs.
 	Differs string
 }
@@ -50,10 +51,11 @@ type Judged struct {
 	Recheck  time.Time
 	// Plan and the hashes of the rendered candidate come with the answer, since
 	// only what was judged may be applied.
-	Plan       Plan
-	Workload   string
-	Manifest   string
-	ApprovedBy []string
+	Plan     Plan
+	Workload string
+	Manifest string
+	// Promotion completes how the candidate came to be wanted.
+	Promotion Promotion
 }
 
 // Seen is what the cluster says.
@@ -72,8 +74,9 @@ type Measured struct {
 // Controlled says what control.yaml asks for.
 type Controlled struct {
 	Paused bool
-	// Lifted names the holds that a reviewed change took away.
-	Lifted []string
+	// Holds are the ids of the rollbacks whose holds are in force there. One
+	// that was and is no longer was taken away by a reviewed change.
+	Holds []string
 }
 
 // Done says that an intent's effect is durable.

@@ -8,6 +8,9 @@ func (r Record) judged(e Judged, now time.Time) Record {
 		return r
 	}
 	r.Gates, r.Decision, r.Recheck, r.Reason = e.Gates, e.Decision, e.Recheck, e.Reason
+	if e.Promotion.Commit == e.Commit {
+		r.Candidate = &Want{Revision: r.Candidate.Revision, Promotion: e.Promotion}
+	}
 	if !r.PausedSince.IsZero() && e.Outcome == Proceed {
 		r.Reason = "paused in control.yaml"
 		return r
@@ -25,7 +28,6 @@ func (r Record) judged(e Judged, now time.Time) Record {
 func (r Record) begin(e Judged, now time.Time) Record {
 	want := *r.Candidate
 	want.Revision.Workload, want.Revision.Manifest = e.Workload, e.Manifest
-	want.Promotion.ApprovedBy = e.ApprovedBy
 	if e.Plan.InPlace && r.Stable != nil {
 		want.Revision.ID = r.Stable.ID
 	}

@@ -46,6 +46,9 @@ func (r Record) comparing() bool {
 		(r.Phase == Progressing || r.Phase == Verifying && r.Stable == nil)
 }
 
+// Measuring reports whether ticks of the current step are of use.
+func Measuring(r Record) bool { return r.comparing() }
+
 // freeze keeps the dispersion that a step began with: measured later it would
 // contain the candidate's own effect.
 func freeze(known []analysis.Dispersion, step int, d analysis.Dispersion) []analysis.Dispersion {

@@ -133,7 +133,7 @@ func (r Record) adopt(e Adopted, now time.Time) Record {
 	switch {
 	case e.Same:
 		revision := e.Revision
-		r.Stable, r.Adopted = &revision, true
+		r.Stable, r.Adopted = &revision, !e.Ours
 		r.Proven = []Proof{proofOf(revision, now)}
 		r = r.enter(Stable, "adopted: what runs equals the baseline", now)
 		return r.owe(WriteEvidence, revision.Inputs, now, Intent{Evidence: &Evidence{

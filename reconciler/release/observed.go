@@ -37,7 +37,7 @@ type Observed struct {
 
 // A Contest is one object that does not stay as applied.
 type Contest struct {
-	Object  string    `json:"object"`  // "Deployment shop-production/checkout-7f3a9c1e"
+	Object  string    `json:"object"`            // "Deployment shop-production/checkout-7f3a9c1e"
 	Manager string    `json:"manager,omitempty"` // the field manager that changed it last; "" when it was deleted
 	At      time.Time `json:"at,omitzero"`       // when it did
 }

@@ -8,7 +8,7 @@ import (
 // controlled takes what control.yaml asks for. A pause stops the clock of the
 // rollout; the way back ignores it.
 func (r Record) controlled(e Controlled, now time.Time) Record {
-	r = r.lift(e.Lifted, now)
+	r = r.followHolds(e.Holds, now)
 	switch {
 	case e.Paused && r.PausedSince.IsZero():
 		r.PausedSince = now
@@ -38,21 +38,24 @@ func (r Record) resume(now time.Time) Record {
 	return r
 }
 
-func (r Record) lift(ids []string, now time.Time) Record {
-	for _, id := range ids {
-		i := slices.IndexFunc(r.Holds, func(h Hold) bool { return h.ID == id })
-		if i < 0 {
-			continue
+// followHolds keeps the record's holds in step with the control file. Between a
+// rollback and the reading of its commit only the record knows the hold.
+func (r Record) followHolds(inForce []string, now time.Time) Record {
+	var kept []Hold
+	for _, h := range r.Holds {
+		switch {
+		case slices.Contains(inForce, h.ID):
+			h.InGit = true
+			kept = append(kept, h)
+		case !h.InGit:
+			kept = append(kept, h)
+		default:
+			r = r.owe(WriteEvidence, "lifted "+h.ID, now, Intent{Evidence: &Evidence{
+				Kind: "revocation", Outcome: "lifted", Reason: h.Reason, Hold: &h,
+			}})
 		}
-		hold := r.Holds[i]
-		r.Holds = slices.Delete(slices.Clone(r.Holds), i, i+1)
-		r = r.owe(WriteEvidence, "lifted "+id, now, Intent{Evidence: &Evidence{
-			Kind: "revocation", Outcome: "lifted", Reason: hold.Reason, Hold: &hold,
-		}})
 	}
-	if len(r.Holds) == 0 {
-		r.Holds = nil
-	}
+	r.Holds = kept
 	return r
 }
 

@@ -156,6 +156,8 @@ type Hold struct {
 	Digests []string  `json:"digests,omitempty"`
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
+	// InGit: the control file was seen to carry it.
+	InGit bool `json:"inGit,omitempty"`
 }
 
 // A Proof says that artifacts and base were stable together.

@@ -37,3 +37,14 @@ type Traffic struct {
 	Candidate string `json:"candidate,omitempty"`
 	Weight    int    `json:"weight,omitempty"`
 }
+
+// A Place is where a release runs and how its traffic is divided.
+type Place struct {
+	Namespace string `json:"namespace"`
+	// Service is the apex Service, the one that callers know; "" without one.
+	Service string `json:"service,omitempty"`
+	// Traffic is "gateway", "replicas" or "none"; Route is the HTTPRoute or
+	// GRPCRoute that carries the weights of a gateway.
+	Traffic string `json:"traffic"`
+	Route   string `json:"route,omitempty"`
+}

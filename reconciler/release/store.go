@@ -2,7 +2,16 @@ package release
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+)
+
+// Errors of whoever stores records, for those who branch on them.
+var (
+	// ErrNotFound: there is no such document.
+	ErrNotFound = errors.New("document not found")
+	// ErrConflict: the document is not at the given version; load it again.
+	ErrConflict = errors.New("document was changed by somebody else")
 )
 
 // Encode is the record as it is stored.
