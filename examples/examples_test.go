@@ -115,24 +115,18 @@ func TestDemoKnowsTheArtifactThatRuns(t *testing.T) {
 	data, err := os.ReadFile("demo/artifacts.yaml")
 	require.NoError(t, err)
 	var demo struct {
-		Artifacts []struct {
-			Digest, Version, Commit, About string
-			ReadyAfter                     string  `yaml:"readyAfter"`
-			ErrorRate                      float64 `yaml:"errorRate"`
-			Latency                        struct{ P50, P99 string }
-		}
+		Artifacts []struct{ Digest, Version string }
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	decoder.KnownFields(true)
-	require.NoError(t, decoder.Decode(&demo))
-	require.Len(t, demo.Artifacts, 4)
+	require.NoError(t, yaml.Unmarshal(data, &demo))
+	require.NotEmpty(t, demo.Artifacts)
+	digests := map[string]bool{}
 	for _, a := range demo.Artifacts {
 		assert.True(t, schemas.IsDigest(a.Digest), a.Version)
-		assert.True(t, schemas.IsCommit(a.Commit), a.Version)
+		assert.False(t, digests[a.Digest], "%s is there twice", a.Version)
+		digests[a.Digest] = true
 	}
 	c, _ := catalog.Load(os.DirFS(environments))
-	for _, r := range c.Releases {
-		assert.Equal(t, demo.Artifacts[0].Digest, r.Artifact.Digest)
-		assert.Equal(t, demo.Artifacts[0].Commit, r.Artifact.Source.Commit)
+	for key, r := range c.Releases {
+		assert.Equal(t, demo.Artifacts[0].Digest, r.Artifact.Digest, "%s begins with the first artifact", key)
 	}
 }
