@@ -28,6 +28,9 @@ var (
 // cannot be opened, a submodule is fs.ModeIrregular. A directory that holds an
 // odd name (see CheckName) cannot be listed, with ErrOddName; the rest of the
 // tree can.
+//
+// It is meant to be used and dropped: after a damaged mirror was cloned again,
+// files of a commit that only Fetch had brought need another Fetch.
 func (m *Mirror) FS(commit string) (fs.FS, error) {
 	tree, err := m.rootTree(commit)
 	if err != nil {

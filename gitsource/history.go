@@ -215,7 +215,7 @@ func (w *walk) paint(hash plumbing.Hash, seconds int64, mark uint8) {
 }
 
 func (w *walk) pop() plumbing.Hash {
-	hash := heap.Pop(&w.queue).(datedCommit).hash //nolint:forcetypeassert // only these are pushed
+	hash := heap.Pop(&w.queue).(datedCommit).hash // only these are pushed
 	w.queued[hash] = false
 	if w.marks[hash]&stale == 0 {
 		w.fresh--
@@ -234,7 +234,7 @@ type dated []datedCommit
 func (d dated) Len() int           { return len(d) }
 func (d dated) Less(i, j int) bool { return d[i].seconds > d[j].seconds }
 func (d dated) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
-func (d *dated) Push(x any)        { *d = append(*d, x.(datedCommit)) } //nolint:forcetypeassert // see pop
+func (d *dated) Push(x any)        { *d = append(*d, x.(datedCommit)) }
 func (d *dated) Pop() any {
 	last := (*d)[len(*d)-1]
 	*d = (*d)[:len(*d)-1]

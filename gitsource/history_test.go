@@ -83,7 +83,7 @@ func TestRangeFollowsFirstParents(t *testing.T) {
 // not follow their order.
 func TestMergeBasesAgreeWithGit(t *testing.T) {
 	r := newRepo(t)
-	seed := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable
+	seed := rand.New(rand.NewPCG(1, 2)) // repeatable
 	var all []string
 	var in strings.Builder
 	for i := range 40 {

@@ -31,7 +31,7 @@ var (
 
 // compactAbove is the number of packs, one for each fetch, above which the
 // small ones are joined: every lookup asks each of them.
-const compactAbove = 48
+const compactAbove = 24
 
 // Mirror is a local copy of one repository; see the package documentation.
 type Mirror struct {
@@ -234,13 +234,17 @@ func (m *Mirror) fetch(ctx context.Context, refs []string) ([]string, error) {
 	return out, m.obtain(ctx, adv, plumbing.ZeroHash, wants)
 }
 
-// present reports whether a SHA is a commit that can be read.
+// present reports whether the object of a SHA is there.
 func (m *Mirror) present(sha string) bool {
 	if !plumbing.IsHash(sha) || m.damaged.Load() {
 		return false
 	}
-	_, err := m.commit(plumbing.NewHash(sha))
-	return err == nil
+	h := m.handle.Load() // not the cache: it may know what a lost copy had
+	if h == nil {
+		return false
+	}
+	ok, err := h.has(plumbing.NewHash(sha))
+	return err == nil && ok
 }
 
 // advertised is a session with the server and the references it listed.
@@ -362,6 +366,7 @@ func (m *Mirror) reclone(ctx context.Context, tip plumbing.Hash, wants []plumbin
 	}
 	m.generation = number
 	m.publish(h, []string{name}, tip)
+	m.cache.reset() // what only the old copy had is unknown again
 	m.damaged.Store(false)
 	m.log.Info("mirror cloned", "generation", number, "tip", tip.String())
 	return m.dropOthers(number)

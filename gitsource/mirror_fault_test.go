@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,7 +21,7 @@ import (
 
 func TestLastGoodStaysReadableThroughServerFaults(t *testing.T) {
 	held := make(chan struct{})
-	defer close(held)
+	t.Cleanup(func() { close(held) }) // after the parallel parts
 	endless := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
 		_, _ = io.WriteString(w, "0008NAK\n")
@@ -45,6 +47,7 @@ func TestLastGoodStaysReadableThroughServerFaults(t *testing.T) {
 		"redirect away": {Answer: http.RedirectHandler("http://127.0.0.1:1/repo.git/info/refs", http.StatusFound)},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRepo(t)
 			good := r.commit("main", map[string]string{"a": "1"})
 			cfg := r.config()
@@ -145,6 +148,7 @@ func TestDeletedBranchAndEmptiedRepositoryKeepTheLastGood(t *testing.T) {
 func TestADamagedMirrorHealsAtStart(t *testing.T) {
 	for name, damage := range damages() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRepo(t)
 			first := r.commit("main", map[string]string{"a": "1", "d/e": strings.Repeat("text ", 500)})
 			cfg := r.config()
@@ -208,40 +212,6 @@ func damages() map[string]func(t *testing.T, dir string) {
 		"no objects":        each("objects", os.RemoveAll),
 		"nothing":           each(".", os.RemoveAll),
 	}
-}
-
-func TestDamageFoundWhileReadingHealsAtTheNextPoll(t *testing.T) {
-	r := newRepo(t)
-	sha := r.commit("main", map[string]string{"a": "1"})
-	cfg := r.config()
-	m := open(t, cfg)
-	tip(t, m)
-	m.Close()
-	m = open(t, cfg)
-	packs, err := filepath.Glob(filepath.Join(cfg.Dir, "*.git", "objects", "pack", "*.pack"))
-	require.NoError(t, err)
-	require.Len(t, packs, 1)
-	data, err := os.ReadFile(packs[0])
-	require.NoError(t, err)
-	f, err := os.OpenFile(packs[0], os.O_WRONLY, 0)
-	if err != nil { // packs may be read-only
-		require.NoError(t, os.Chmod(packs[0], 0o600))
-		f, err = os.OpenFile(packs[0], os.O_WRONLY, 0)
-		require.NoError(t, err)
-	}
-	_, err = f.WriteAt(make([]byte, len(data)-12), 12) // the open file, in place
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
-
-	files, err := m.FS(sha)
-	if err == nil {
-		_, err = files.Open("a")
-	}
-	if err == nil {
-		t.Skip("everything was still cached")
-	}
-	assert.Equal(t, sha, tip(t, m), "the branch did not move, yet the mirror is cloned again")
-	assert.Equal(t, "1", readFile(t, m, sha, "a"))
 }
 
 func TestUnrecordedPacksAreDroppedAtStart(t *testing.T) {
@@ -318,4 +288,90 @@ func TestRedirectsCarryNoCredentials(t *testing.T) {
 	_, err := m.Tip(t.Context())
 	require.Error(t, err)
 	assert.Empty(t, stranger.Requests())
+}
+
+// TestMain doubles as the process that is killed below.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("GITSOURCE_FOLLOW_DIR"); dir != "" {
+		follow(os.Getenv("GITSOURCE_FOLLOW_URL"), dir)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func follow(url, dir string) {
+	m, err := gitsource.Open(context.Background(), gitsource.Config{URL: url, Branch: "main", Dir: dir})
+	if err == nil {
+		_, err = m.Tip(context.Background())
+	}
+	if err != nil {
+		_, _ = io.WriteString(os.Stderr, err.Error())
+	}
+}
+
+func TestAProcessKilledInTheMiddleOfAFetchLeavesAMirrorThatWorks(t *testing.T) {
+	for name, had := range map[string]bool{"first clone": false, "later fetch": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRepo(t)
+			sha := r.commit("main", map[string]string{"a": "1"})
+			cfg := r.config()
+			if had {
+				m := open(t, cfg)
+				tip(t, m)
+				m.Close()
+				sha = r.commit("main", map[string]string{"a": "2"})
+			}
+			reached := make(chan struct{})
+			r.Inject(gittest.Fault{On: gittest.Pack, Times: 1, Answer: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				_, _ = io.WriteString(w, "0008NAK\n0010\x01PACK\x00\x00\x00\x02\x00\x00\x00")
+				_ = http.NewResponseController(w).Flush()
+				close(reached)
+				<-req.Context().Done()
+			})})
+			cmd := exec.CommandContext(t.Context(), os.Args[0])
+			cmd.Env = append(os.Environ(), "GITSOURCE_FOLLOW_URL="+r.URL, "GITSOURCE_FOLLOW_DIR="+cfg.Dir)
+			require.NoError(t, cmd.Start())
+			<-reached
+			require.NoError(t, cmd.Process.Kill())
+			require.Error(t, cmd.Wait())
+
+			m := open(t, cfg)
+			assert.Equal(t, sha, tip(t, m))
+			leftovers, err := filepath.Glob(filepath.Join(cfg.Dir, "*.git", "objects", "pack", "tmp_*"))
+			require.NoError(t, err)
+			assert.Empty(t, leftovers)
+		})
+	}
+}
+
+func TestCommitsThatOnlyADamagedCopyHadAreFetchedAgain(t *testing.T) {
+	r := newRepo(t)
+	sha := r.commit("main", map[string]string{"a": "1", "b/c": strings.Repeat("x", 100)})
+	r.branch("feature", "main")
+	head := r.commit("feature", map[string]string{"a": "2"})
+	cfg := r.config()
+	m := open(t, cfg)
+	tip(t, m)
+	_, err := m.Fetch(t.Context(), head)
+	require.NoError(t, err)
+	assert.Equal(t, "2", readFile(t, m, head, "a"))
+
+	packs, err := filepath.Glob(filepath.Join(cfg.Dir, "*.git", "objects", "pack", "*.pack"))
+	require.NoError(t, err)
+	for _, p := range packs {
+		require.NoError(t, os.Truncate(p, 40))
+	}
+	files, err := m.FS(sha)
+	require.NoError(t, err)
+	_, err = fs.ReadFile(files, "b/c")
+	require.Error(t, err)
+	assert.Equal(t, sha, tip(t, m), "cloned again")
+
+	_, err = m.Commit(head)
+	require.ErrorIs(t, err, gitsource.ErrUnknownCommit)
+	_, err = m.Fetch(t.Context(), head)
+	require.NoError(t, err)
+	assert.Equal(t, "2", readFile(t, m, head, "a"))
+	assert.Equal(t, strings.Repeat("x", 100), readFile(t, m, sha, "b/c"))
 }

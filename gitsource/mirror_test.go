@@ -142,19 +142,19 @@ func TestManyFetchesAreCompacted(t *testing.T) {
 	cfg := r.config()
 	m := open(t, cfg)
 	tip(t, m)
-	for i := range 52 {
+	for i := range 28 {
 		sha := r.commit("main", map[string]string{"a": fmt.Sprint(i), fmt.Sprintf("d/%d", i): "x"})
 		require.Equal(t, sha, tip(t, m))
 	}
 	packs, err := filepath.Glob(filepath.Join(cfg.Dir, "*.git", "objects", "pack", "*.pack"))
 	require.NoError(t, err)
-	assert.Less(t, len(packs), 40)
+	assert.Less(t, len(packs), 20)
 	assert.Equal(t, "0", readFile(t, m, first, "a"))
 	m.Close()
 	again := open(t, cfg)
 	commits, err := again.Range(first, tip(t, again))
 	require.NoError(t, err)
-	assert.Len(t, commits, 52)
+	assert.Len(t, commits, 28)
 }
 
 func TestFetchBringsPullRequestHeadsAndSHAs(t *testing.T) {
@@ -234,7 +234,7 @@ func TestReadersRunWhileTheMirrorFetches(t *testing.T) {
 			}
 		})
 	}
-	for i := range 15 {
+	for i := range 8 {
 		r.commit("main", map[string]string{"c": fmt.Sprint(i)})
 		tip(t, m)
 	}

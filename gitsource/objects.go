@@ -129,8 +129,8 @@ func (m *Mirror) blob(hash plumbing.Hash) ([]byte, error) {
 	return data, m.note(missing(err))
 }
 
-// objectCache keeps parsed objects. They are immutable, so it outlives handles
-// and generations.
+// objectCache keeps parsed objects. They are immutable, so it outlives handles,
+// though not a generation.
 type objectCache struct {
 	trees   *halves[[]entry]
 	commits *halves[node]
@@ -138,6 +138,11 @@ type objectCache struct {
 
 func newObjectCache() *objectCache {
 	return &objectCache{trees: newHalves[[]entry](), commits: newHalves[node]()}
+}
+
+func (c *objectCache) reset() {
+	c.trees.reset()
+	c.commits.reset()
 }
 
 // halves is a cache that forgets what was not used for a whole half: nearly
@@ -175,4 +180,10 @@ func (c *halves[V]) put(hash plumbing.Hash, v V, weight int) {
 		c.old, c.young, c.weight = c.young, map[plumbing.Hash]V{}, weight
 	}
 	c.young[hash] = v
+}
+
+func (c *halves[V]) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.old, c.young, c.weight = nil, map[plumbing.Hash]V{}, 0
 }

@@ -2,7 +2,7 @@ package gitsource
 
 import (
 	"bytes"
-	"crypto/sha1" //nolint:gosec // git's own checksum, against damage only
+	"crypto/sha1" // git's own checksum, against damage only
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -66,7 +66,7 @@ func checksum(f *os.File) ([]byte, error) {
 	if body <= 0 {
 		return nil, fmt.Errorf("%w: %s is too short", errDamaged, filepath.Base(f.Name()))
 	}
-	sum := sha1.New() //nolint:gosec // as above
+	sum := sha1.New()
 	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, body)); err != nil {
 		return nil, err
 	}

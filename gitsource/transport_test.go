@@ -127,7 +127,7 @@ func serveSSHConn(conn net.Conn, cfg *ssh.ServerConfig, dir string) {
 				}
 				command, _, _ := strings.Cut(string(req.Payload[4:]), " ")
 				status := make([]byte, 4)
-				cmd := exec.Command(command, dir) //nolint:gosec,noctx // what git asks for, on loopback
+				cmd := exec.Command(command, dir) // what git asks for, on loopback
 				cmd.Stdout, cmd.Stderr = ch, ch.Stderr()
 				in, err := cmd.StdinPipe() // Run would wait for the client to hang up
 				if err != nil {

@@ -189,7 +189,7 @@ func (w *Writer) landed(sha, tip string) (bool, error) {
 // jitter is a random wait before the given retry, counted from 1.
 func jitter(try int) time.Duration {
 	bound := min(retryFirst<<(try-1), retryCap)
-	return rand.N(bound + 1) //nolint:gosec // spreading load needs no secrecy
+	return rand.N(bound + 1) // spreading load needs no secrecy
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -352,7 +352,7 @@ func TestARefusalIsFinal(t *testing.T) {
 	t.Run("by a hook", func(t *testing.T) {
 		hook := filepath.Join(r.Dir, "hooks", "pre-receive")
 		require.NoError(t, os.MkdirAll(filepath.Dir(hook), 0o755))
-		require.NoError(t, os.WriteFile(hook, []byte("#!/bin/sh\necho protected branch >&2\nexit 1\n"), 0o755)) //nolint:gosec // a hook must be executable
+		require.NoError(t, os.WriteFile(hook, []byte("#!/bin/sh\necho protected branch >&2\nexit 1\n"), 0o755)) // a hook must be executable
 		r.ResetRequests()
 		_, err := writer(r.mirror()).Write(t.Context(), setting("a", "1"))
 		require.ErrorIs(t, err, gitsource.ErrRefused)

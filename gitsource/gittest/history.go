@@ -69,7 +69,7 @@ func (s *Server) CommitFiles(branch, message, author string, files map[string]Fi
 	ref := "refs/heads/" + branch
 	var in bytes.Buffer
 	who := fmt.Sprintf("%s %d +0000", orAuthor(author), s.tick().Unix())
-	fmt.Fprintf(&in, "commit %s\nauthor %s\ncommitter %s\n", ref, who, who)
+	fmt.Fprintf(&in, "commit %s\nmark :1\nauthor %s\ncommitter %s\n", ref, who, who)
 	fmt.Fprintf(&in, "data %d\n%s\n", len(message), message)
 	if tip, err := s.SHA(ref); err == nil {
 		fmt.Fprintf(&in, "from %s\n", tip)
@@ -82,10 +82,8 @@ func (s *Server) CommitFiles(branch, message, author string, files map[string]Fi
 	for _, path := range paths {
 		writeEntry(&in, path, files[path])
 	}
-	if _, err := s.git(s.Dir, in.Bytes(), nil, "fast-import", "--quiet"); err != nil {
-		return "", err
-	}
-	return s.SHA(ref)
+	in.WriteString("get-mark :1\n")
+	return s.git(s.Dir, in.Bytes(), nil, "fast-import", "--quiet")
 }
 
 func writeEntry(in *bytes.Buffer, path string, f File) {
@@ -128,6 +126,10 @@ func orAuthor(author string) string {
 
 // SHA resolves a reference, branch or revision of the repository.
 func (s *Server) SHA(rev string) (string, error) {
+	// A full name usually is a file, which saves a process.
+	if data, err := os.ReadFile(filepath.Join(s.Dir, filepath.FromSlash(rev))); err == nil && strings.HasPrefix(rev, "refs/") && len(data) == 41 {
+		return string(data[:40]), nil
+	}
 	return s.Git("rev-parse", "--verify", "--quiet", "--end-of-options", rev+"^{commit}")
 }
 
