@@ -14,16 +14,16 @@ func (r Record) tick(now time.Time) Record {
 	o := r.Rollout
 	switch r.Phase {
 	case Preparing:
-		if !now.Before(r.Since.Add(o.Plan.Prepare)) {
+		if !now.Before(o.ReadyBy) {
 			return r.revert(NotProven, fmt.Sprintf("the candidate was not ready within %s", o.Plan.Prepare), now)
 		}
 		return r.expire(now)
 	case Progressing:
-		if n := r.advance(now); n.Phase != r.Phase || n.Rollout.Step != r.Rollout.Step {
+		n := r.advance(now)
+		if n.Phase != Progressing || n.Rollout.Step != o.Step {
 			return n
-		} else {
-			return n.expire(now)
 		}
+		return n.expire(now)
 	case Verifying:
 		if !o.StepBegan.IsZero() && !now.Before(o.WindowEnds) && r.mayFinish() {
 			return r.promote(now)
@@ -47,23 +47,16 @@ func (r Record) expire(now time.Time) Record {
 func (r Record) promote(now time.Time) Record {
 	previous := r.Stable
 	revision := r.Candidate.Revision
-	r = r.remember("stable", now)
-	r = r.owe(WriteEvidence, revision.Inputs, now, Intent{Evidence: r.finished("stable")})
+	reason := "the candidate proved itself and is stable"
+	r = r.remember(reason, now)
+	r = r.owe(WriteEvidence, revision.Inputs, now, Intent{Evidence: r.finished("stable", reason)})
 	if previous != nil {
 		r.Proven = closeProof(r.Proven, previous.Inputs, now)
 	}
 	proven := append(slices.Clone(r.Proven), proofOf(revision, now))
 	r.Proven = proven[max(0, len(proven)-maxProven):]
-	r.Stable, r.Adopted = &revision, false
-	next := r.Next
-	reason := "the candidate proved itself and is stable"
-	r.Candidate, r.Next, r.Rollout = nil, nil, Rollout{}
-	r.Gates, r.Decision, r.Recheck = nil, "", time.Time{}
-	r = r.enter(Stable, reason, now)
-	if next != nil {
-		return r.pend(*next, now)
-	}
-	return r
+	r.Stable = &revision
+	return r.rest(reason, now)
 }
 
 func closeProof(proven []Proof, inputs string, now time.Time) []Proof {
@@ -76,16 +69,17 @@ func closeProof(proven []Proof, inputs string, now time.Time) []Proof {
 	return out
 }
 
-func (r Record) finished(outcome string) *Evidence {
+func (r Record) finished(outcome, reason string) *Evidence {
 	rollout := r.Rollout
 	return &Evidence{
-		Kind: "rollout", Outcome: outcome, Reason: r.Reason, Candidate: r.Candidate,
+		Kind: ofRollout, Outcome: outcome, Reason: reason, Candidate: r.Candidate,
 		Previous: r.Stable, Decision: r.Decision, Gates: r.Gates, Rollout: &rollout,
 	}
 }
 
 // revert sends traffic back. It is the only way into reverting.
 func (r Record) revert(cause Cause, measurement string, now time.Time) Record {
+	measurement = clip(measurement)
 	r.Rollout.Rollback = &Rollback{
 		ID:    fmt.Sprintf("%s-%s-%s-%d", r.Key.Environment, r.Key.Service, r.Candidate.Revision.ID, r.Attempt),
 		Cause: cause, Measurement: measurement, DetectedAt: now,

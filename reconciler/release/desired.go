@@ -3,8 +3,16 @@ package release
 import "time"
 
 // Desired is what the cluster should look like. It is the one source for
-// applying, stepping, correcting drift and rolling back.
+// applying, stepping, correcting drift and rolling back. From a record that
+// Decode would refuse nothing follows.
 func Desired(r Record) State {
+	if r.check() != nil {
+		return State{Observed: true}
+	}
+	return r.desired()
+}
+
+func (r Record) desired() State {
 	switch r.Phase {
 	case Stable, Pending, Rejected, Restoring:
 		return r.serving()
@@ -17,11 +25,7 @@ func Desired(r Record) State {
 	case Reverting:
 		return r.back()
 	case Frozen:
-		r.Phase = r.FrozenFrom
-		if r.Phase == "" || r.Phase == Frozen || r.Stable == nil && r.Phase == Stable {
-			return State{Observed: true}
-		}
-		return Desired(r)
+		return State{Retired: r.FrozenFrom == Removing, Observed: r.FrozenFrom != Removing}
 	case Removing, Removed:
 		return State{Retired: true}
 	}
@@ -90,17 +94,14 @@ func (r Record) back() State {
 // would not say which.
 func Sources(r Record) map[string]Revision {
 	sources := map[string]Revision{}
+	state := Desired(r)
+	if state.Retired || state.Observed {
+		return sources
+	}
 	if r.Stable != nil {
 		sources[r.Stable.ID] = *r.Stable
 	}
-	if r.Candidate == nil {
-		return sources
-	}
-	phase := r.Phase
-	if phase == Frozen {
-		phase = r.FrozenFrom
-	}
-	switch phase {
+	switch r.Phase {
 	case Preparing, Progressing, Verifying:
 		sources[r.Candidate.Revision.ID] = r.Candidate.Revision
 	case Reverting:
@@ -128,7 +129,7 @@ func Wake(r Record, now time.Time) time.Time {
 	case Preparing, Progressing, Verifying, Reverting, Removing:
 		return now.Add(watching)
 	case Pending:
-		if !r.Recheck.IsZero() && r.Recheck.After(now) {
+		if r.Recheck.After(now) && (len(r.Owed) == 0 || r.Recheck.Before(now.Add(retry))) {
 			return r.Recheck
 		}
 		return now.Add(retry)

@@ -42,7 +42,8 @@ type Commit struct {
 	// Bad are the inputs that must no longer be wanted. When the branch asks
 	// for others already, the directory is left alone.
 	Bad Want `json:"bad"`
-	// Good is where the directory is restored from: a commit.
+	// Good is the commit that the directory is restored from; "" when git has
+	// nothing to go back to, so that only the hold is to be written.
 	Good string `json:"good"`
 	// Previous is the stable revision, nil when there was none.
 	Previous *Revision `json:"previous,omitempty"`
@@ -60,7 +61,8 @@ type Evidence struct {
 	Kind    string    `json:"kind"`
 	Release string    `json:"release"`
 	At      time.Time `json:"at"`
-	// Outcome is "stable", "rolled-back", "rejected", "superseded" or "adopted".
+	// Outcome is "stable", "rolled-back", "superseded" or "adopted" of a rollout,
+	// "rejected", "held" and "lifted" of the other kinds.
 	Outcome   string    `json:"outcome"`
 	Reason    string    `json:"reason,omitempty"`
 	Candidate *Want     `json:"candidate,omitempty"`
@@ -70,6 +72,14 @@ type Evidence struct {
 	Rollout   *Rollout  `json:"rollout,omitempty"`
 	Hold      *Hold     `json:"hold,omitempty"`
 }
+
+// The kinds of evidence.
+const (
+	ofRollout    = "rollout"
+	ofRejection  = "rejection"
+	ofHold       = "hold"
+	ofRevocation = "revocation"
+)
 
 func (r Record) intentID(kind IntentKind, about string) string {
 	return fmt.Sprintf("%s/%s/%d/%s", r.Key, about, r.Attempt, kind)

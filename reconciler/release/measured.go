@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -12,12 +13,11 @@ import (
 // same, at the price that they can no longer be looked at one by one.
 const maxTicks = 600
 
-// startAnalysis makes the empty analysis of a rollout.
-func (r Record) startAnalysis() analysis.Input {
-	plan := r.Rollout.Plan
+// analysis makes the empty analysis of a rollout; alone is a first deployment.
+func (p Plan) analysis(alone bool) analysis.Input {
 	return analysis.Input{
 		Metric: analysis.Metric{Kind: analysis.ErrorRate, Share: 1},
-		Limits: plan.Limits, Steps: len(plan.Steps), Need: plan.Interval, Alone: r.Stable == nil,
+		Limits: p.Limits, Steps: len(p.Steps), Need: p.Interval, Alone: alone,
 	}
 }
 
@@ -29,14 +29,16 @@ func (r Record) measured(e Measured, now time.Time) Record {
 	in := r.Rollout.Analysis
 	in.Step, in.Extended = e.Step, r.Rollout.Extended
 	in.Dispersion = freeze(in.Dispersion, e.Step, e.Dispersion)
-	fresh := newer(in.Ticks, e.Ticks)
+	fresh := newer(in.Ticks, e)
 	in.Ticks = append(slices.Clone(in.Ticks), fresh...)
 	if len(in.Ticks) > maxTicks {
 		in = analysis.Compact(in, maxTicks/2)
 	}
 	r.Rollout.Analysis, r.Rollout.Verdict = in, analysis.Judge(in)
-	r.Rollout.Deadline = r.Rollout.Deadline.Add(unmeasurable(fresh))
-	return r.act(now)
+	if r.PausedSince.IsZero() { // else the pause shifts them all
+		r = r.shift(unmeasurable(fresh))
+	}
+	return r.listen().act(now)
 }
 
 // comparing reports whether ticks mean anything now: while traffic is split,
@@ -56,25 +58,36 @@ func freeze(known []analysis.Dispersion, step int, d analysis.Dispersion) []anal
 		return known
 	}
 	out := slices.Clone(known)
+	if !finite(d.Phi) {
+		d = analysis.Dispersion{} // the judge then assumes a cautious one
+	}
 	for len(out) <= step {
 		out = append(out, d)
 	}
 	return out
 }
 
+// finite reports a number that can be stored.
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
 // newer drops ticks that the record has, so that reading a window twice counts
-// it once.
-func newer(known, ticks []analysis.Tick) []analysis.Tick {
+// it once, and those of another step. One that could not be stored tells nothing.
+func newer(known []analysis.Tick, e Measured) []analysis.Tick {
 	var last time.Time
 	if len(known) > 0 {
 		last = known[len(known)-1].At
 	}
 	var out []analysis.Tick
-	for _, t := range ticks {
-		if t.At.After(last) {
-			out = append(out, t)
-			last = t.At
+	for _, t := range e.Ticks {
+		if t.Step != e.Step || !t.At.After(last) {
+			continue
 		}
+		t.At = plain(t.At)
+		if !finite(t.Seconds) || !finite(t.Weight) {
+			t = analysis.Tick{At: t.At, Step: t.Step, Unknown: analysis.NotANumber}
+		}
+		out = append(out, t)
+		last = t.At
 	}
 	return out
 }
@@ -83,11 +96,31 @@ func newer(known, ticks []analysis.Tick) []analysis.Tick {
 func unmeasurable(ticks []analysis.Tick) time.Duration {
 	var lost time.Duration
 	for _, t := range ticks {
-		if t.Unknown != "" {
-			lost += time.Duration(t.Seconds * float64(time.Second))
+		if t.Unknown != "" && t.Seconds > 0 {
+			lost += time.Duration(min(t.Seconds, maxLost.Seconds()) * float64(time.Second))
 		}
 	}
-	return lost
+	return min(lost, maxLost)
+}
+
+// maxLost bounds what one event can add to a deadline.
+const maxLost = 24 * time.Hour
+
+// listen starts the time that a candidate without counters has, or ends it.
+// While nothing can be read it is neither heard nor silent.
+func (r Record) listen() Record {
+	v := r.Rollout.Verdict
+	switch v.Outcome {
+	case analysis.CandidateSilent:
+		if r.Rollout.SilentUntil.IsZero() {
+			r.Rollout.SilentUntil = v.Since.Add(r.Rollout.Plan.Silence)
+		}
+	case analysis.MetricsDown:
+	case analysis.Collecting, analysis.Pass, analysis.Fail, analysis.Inconclusive,
+		analysis.RoutingOver, analysis.RoutingUnder, analysis.BaselineBad:
+		r.Rollout.SilentUntil = time.Time{}
+	}
+	return r
 }
 
 // act rolls back where the verdict says so. Everything else waits for the end
@@ -100,7 +133,7 @@ func (r Record) act(now time.Time) Record {
 	case analysis.RoutingOver:
 		return r.revert(OverExposed, v.Reason, now)
 	case analysis.CandidateSilent:
-		if now.Sub(v.Since) >= r.Rollout.Plan.Silence {
+		if r.PausedSince.IsZero() && !now.Before(r.Rollout.SilentUntil) {
 			return r.revert(NotProven, v.Reason, now)
 		}
 	case analysis.Pass, analysis.Inconclusive, analysis.Collecting, analysis.MetricsDown,

@@ -3,6 +3,7 @@ package release
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,9 +13,13 @@ func New(key Key, now time.Time) Record {
 }
 
 // Next is the record after an event. It is total: an event that is stale, that
-// repeats itself or that is about something else returns r unchanged.
+// repeats itself or that is about something else returns r unchanged, and so
+// does every event for a record that Decode would refuse.
 func Next(r Record, e Event, now time.Time) Record {
-	n := r.apply(e, now)
+	if r.check() != nil {
+		return r
+	}
+	n := r.apply(e, plain(now))
 	if reflect.DeepEqual(n, r) {
 		return r
 	}
@@ -27,7 +32,7 @@ func (r Record) apply(e Event, now time.Time) Record {
 	case Wanted:
 		return r.wanted(e, now)
 	case Kept:
-		r.Kept = e.Reason
+		r.Kept = clip(e.Reason)
 		return r
 	case Adopted:
 		return r.adopt(e, now)
@@ -49,9 +54,29 @@ func (r Record) apply(e Event, now time.Time) Record {
 	return r
 }
 
+// plain is an instant as it is stored: what is compared with a loaded record
+// must not differ from it by a clock reading or a zone's name.
+func plain(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Round(0)
+}
+
+// maxReason bounds what others say, in bytes: it is copied into evidence and
+// the record has to stay small.
+const maxReason = 1000
+
+func clip(s string) string {
+	if len(s) <= maxReason {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxReason], "") + "…"
+}
+
 // enter moves the record to a phase. A rollout remembers when and why.
 func (r Record) enter(phase Phase, reason string, now time.Time) Record {
-	r.Phase, r.Since, r.Reason = phase, now, reason
+	r.Phase, r.Since, r.Reason, r.Lacking = phase, now, reason, ""
 	if r.rolling() {
 		return r.remember(reason, now)
 	}
@@ -62,7 +87,7 @@ func (r Record) enter(phase Phase, reason string, now time.Time) Record {
 // oldest moment but the first gives way: how it began is worth more than how
 // often it was extended.
 func (r Record) remember(text string, now time.Time) Record {
-	m := Moment{At: now, Phase: r.Phase, Weight: Desired(r).Traffic.Weight, Text: text}
+	m := Moment{At: now, Phase: r.Phase, Weight: r.desired().Traffic.Weight, Text: text}
 	moments := slices.Clone(r.Rollout.Moments)
 	if len(moments) >= maxMoments {
 		moments = slices.Delete(moments, 1, 2)
@@ -89,11 +114,18 @@ func (r Record) stableInputs() string {
 	return r.Stable.Inputs
 }
 
+// forget drops the candidate and everything that was about it.
+func (r Record) forget() Record {
+	r.Candidate, r.Next, r.Rollout = nil, nil, Rollout{}
+	r.Gates, r.Decision, r.Recheck = nil, "", time.Time{}
+	r.FrozenFrom, r.Guarded = "", ""
+	return r
+}
+
 // pend makes want the candidate and asks the gates anew.
 func (r Record) pend(want Want, now time.Time) Record {
-	r.Candidate, r.Next = &want, nil
-	r.Gates, r.Decision, r.Recheck = nil, "", time.Time{}
-	r.Rollout = Rollout{}
+	r = r.forget()
+	r.Candidate = &want
 	reason := "waiting for the gates"
 	if want.Promotion.Genesis {
 		reason = "part of the baseline, nothing runs yet"
@@ -106,10 +138,13 @@ func (r Record) settle(reason string, now time.Time) Record {
 	if r.Candidate != nil {
 		r.Settled = r.Candidate.Promotion.Commit
 	}
+	return r.rest(reason, now)
+}
+
+// rest is stable without a candidate, or with the one that waited.
+func (r Record) rest(reason string, now time.Time) Record {
 	next := r.Next
-	r = r.enter(Stable, reason, now)
-	r.Candidate, r.Next, r.Rollout = nil, nil, Rollout{}
-	r.Gates, r.Decision, r.Recheck = nil, "", time.Time{}
+	r = r.forget().enter(Stable, reason, now)
 	if next != nil {
 		return r.pend(*next, now)
 	}
@@ -126,9 +161,10 @@ func (r Record) Fresh() bool {
 // adopt takes the baseline as stable when it is what runs, starts it when
 // nothing runs, and otherwise waits until a person made the two agree.
 func (r Record) adopt(e Adopted, now time.Time) Record {
-	if !r.Fresh() {
+	if !r.Fresh() || !e.Revision.known() {
 		return r
 	}
+	frozen := r.Phase == Frozen
 	r.FrozenFrom = ""
 	switch {
 	case e.Same:
@@ -137,15 +173,19 @@ func (r Record) adopt(e Adopted, now time.Time) Record {
 		r.Proven = []Proof{proofOf(revision, now)}
 		r = r.enter(Stable, "adopted: what runs equals the baseline", now)
 		return r.owe(WriteEvidence, revision.Inputs, now, Intent{Evidence: &Evidence{
-			Kind: "rollout", Outcome: "adopted", Candidate: &Want{Revision: revision, Promotion: Promotion{Commit: revision.Commit, Genesis: true}},
+			Kind: ofRollout, Outcome: "adopted", Reason: r.Reason, Candidate: &Want{Revision: revision, Promotion: Promotion{Commit: revision.Commit, Genesis: true}},
 		}})
 	case e.Differs != "":
 		r.FrozenFrom = Stable
-		reason := "what runs differs from the baseline: " + e.Differs
-		if r.Phase == Frozen && r.Reason == reason {
+		reason := clip("what runs differs from the baseline: " + e.Differs)
+		if frozen && r.Reason == reason {
 			return r
 		}
 		return r.enter(Frozen, reason, now)
+	case frozen:
+		// Git may have moved on while it was frozen, so what it asks for now is
+		// proven like any other wish unless it is the baseline still.
+		return r.enter(Stable, "nothing runs any more", now)
 	}
 	return r.pend(Want{Revision: e.Revision, Promotion: Promotion{Commit: e.Revision.Commit, Genesis: true}}, now)
 }

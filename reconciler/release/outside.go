@@ -21,19 +21,27 @@ func (r Record) controlled(e Controlled, now time.Time) Record {
 // resume shifts what the pause held up. The step's measurements stay, so a
 // pause can delay a verdict but not change it.
 func (r Record) resume(now time.Time) Record {
-	paused := now.Sub(r.PausedSince)
+	paused := max(0, now.Sub(r.PausedSince))
 	r.PausedSince = time.Time{}
-	shift := func(t time.Time) time.Time {
+	later := func(t time.Time) time.Time {
 		if t.IsZero() {
 			return t
 		}
 		return t.Add(paused)
 	}
-	r.Rollout.StepEnds = shift(r.Rollout.StepEnds)
-	r.Rollout.Deadline = shift(r.Rollout.Deadline)
-	r.Rollout.WindowEnds = shift(r.Rollout.WindowEnds)
-	if r.Phase == Preparing {
-		r.Since = shift(r.Since)
+	r.Rollout.StepEnds = later(r.Rollout.StepEnds)
+	r.Rollout.WindowEnds = later(r.Rollout.WindowEnds)
+	r.Rollout.ReadyBy = later(r.Rollout.ReadyBy)
+	return r.shift(paused)
+}
+
+// shift moves the deadlines by a time that must not count against the candidate.
+func (r Record) shift(by time.Duration) Record {
+	if !r.Rollout.Deadline.IsZero() {
+		r.Rollout.Deadline = r.Rollout.Deadline.Add(by)
+	}
+	if !r.Rollout.SilentUntil.IsZero() {
+		r.Rollout.SilentUntil = r.Rollout.SilentUntil.Add(by)
 	}
 	return r
 }
@@ -51,7 +59,7 @@ func (r Record) followHolds(inForce []string, now time.Time) Record {
 			kept = append(kept, h)
 		default:
 			r = r.owe(WriteEvidence, "lifted "+h.ID, now, Intent{Evidence: &Evidence{
-				Kind: "revocation", Outcome: "lifted", Reason: h.Reason, Hold: &h,
+				Kind: ofRevocation, Outcome: "lifted", Reason: h.Reason, Hold: &h,
 			}})
 		}
 	}
@@ -90,7 +98,7 @@ func (r Record) restored(commit string, now time.Time) Record {
 	rollback.Commit, rollback.CommittedAt = commit, now
 	r.Rollout.Rollback = &rollback
 	r = r.remember("git says again what runs", now)
-	evidence := r.finished("rolled-back")
+	evidence := r.finished("rolled-back", rollback.Measurement)
 	if rollback.Holds {
 		hold := r.holdOf(rollback)
 		evidence.Hold = &hold
@@ -107,9 +115,11 @@ func (r Record) erred(e Erred) Record {
 		return r
 	}
 	r.Owed = slices.Clone(r.Owed)
-	r.Owed[i].Refused = e.Reason
-	if r.Phase == Restoring || r.Phase == Rejected {
-		r.Reason = "git does not say what runs, and writing it was refused: " + e.Reason
+	r.Owed[i].Refused = clip(e.Reason)
+	switch r.Owed[i].Kind {
+	case CommitReject, CommitRollback:
+		r.Reason = "git does not say what runs, and writing it was refused: " + r.Owed[i].Refused
+	case WriteEvidence:
 	}
 	return r
 }

@@ -71,9 +71,14 @@ type Record struct {
 
 	// Kept is why what runs is kept although git no longer asks for it.
 	Kept string `json:"kept,omitempty"`
+	// Lacking is what the cluster still lacks to look as wanted, as it was last
+	// seen in this phase.
+	Lacking string `json:"lacking,omitempty"`
 
 	PausedSince time.Time `json:"pausedSince,omitzero"`
-	FrozenFrom  Phase     `json:"frozenFrom,omitempty"`
+	// FrozenFrom is Stable where the baseline differs from what runs, and Removing
+	// where a prune was refused.
+	FrozenFrom Phase `json:"frozenFrom,omitempty"`
 	// Guarded is the prune that was refused and needs a person.
 	Guarded string `json:"guarded,omitempty"`
 

@@ -19,6 +19,10 @@ type Rollout struct {
 	Began      time.Time `json:"began,omitzero"`
 	Deadline   time.Time `json:"deadline,omitzero"`
 	WindowEnds time.Time `json:"windowEnds,omitzero"`
+	// ReadyBy is when a candidate that is not ready goes back; SilentUntil when
+	// one without counters does, zero while it has some.
+	ReadyBy     time.Time `json:"readyBy,omitzero"`
+	SilentUntil time.Time `json:"silentUntil,omitzero"`
 
 	// Analysis holds every tick of the rollout, so that its verdicts can be
 	// reached again by anybody; Verdict is the newest and Verdicts the last one

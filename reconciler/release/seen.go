@@ -10,6 +10,11 @@ import (
 
 // seen takes what the cluster says.
 func (r Record) seen(o Observed, now time.Time) Record {
+	if !Looking(r) {
+		return r
+	}
+	o.At = plain(o.At)
+	r.Lacking, r.Guarded = clip(r.lacking(o)), clip(o.Guarded)
 	switch r.Phase {
 	case Preparing:
 		return r.seenPreparing(o, now)
@@ -17,37 +22,97 @@ func (r Record) seen(o Observed, now time.Time) Record {
 		return r.seenServing(o, now)
 	case Reverting:
 		return r.seenReverting(o, now)
-	case Removing:
+	case Removing, Frozen:
 		return r.seenRemoving(o, now)
-	case Stable, Pending, Rejected, Restoring, Frozen, Removed:
-		return r
+	case Stable, Pending, Rejected, Restoring, Removed:
 	}
 	return r
+}
+
+// Looking reports whether what the cluster says is of use now.
+func Looking(r Record) bool {
+	switch r.Phase {
+	case Preparing, Progressing, Verifying, Reverting, Removing:
+		return true
+	case Frozen:
+		return r.FrozenFrom == Removing
+	case Stable, Pending, Rejected, Restoring, Removed:
+	}
+	return false
+}
+
+// lacking says in words what keeps the cluster from looking as wanted; "" when
+// nothing does.
+func (r Record) lacking(o Observed) string {
+	switch {
+	case o.Guarded != "":
+		return "a prune was refused: " + o.Guarded
+	case len(o.Contested) > 0:
+		return o.Contested[0].words()
+	case r.Phase == Preparing && r.candidateIn(o).Readiness != Ready:
+		return r.candidateIn(o).words()
+	case !o.Route.Accepted:
+		return words("the route is not accepted", o.Route.Reason)
+	case !o.Converged:
+		return "the cluster does not look as wanted yet"
+	}
+	return ""
+}
+
+func (r Record) candidateIn(o Observed) RevisionStatus { return o.Revisions[r.Candidate.Revision.ID] }
+
+func (s RevisionStatus) words() string {
+	switch s.Readiness {
+	case Ready:
+		return ""
+	case InProgress:
+		return words("the candidate is not ready", s.Reason)
+	case Failed:
+		return words("the candidate failed", s.Reason)
+	case Unknowable:
+		return words("the cluster does not say whether the candidate is ready", s.Reason)
+	case Absent:
+	}
+	return "the candidate's workload does not exist yet"
+}
+
+func (c Contest) words() string {
+	if c.Manager == "" {
+		return c.Object + " is deleted again and again"
+	}
+	return c.Object + " is changed again and again by " + c.Manager
+}
+
+func words(what, reason string) string {
+	if reason == "" {
+		return what
+	}
+	return what + ": " + reason
 }
 
 func (r Record) seenPreparing(o Observed, now time.Time) Record {
 	if r = r.watchHealth(o, now); r.Phase != Preparing {
 		return r
 	}
-	status := o.Revisions[r.Candidate.Revision.ID]
+	status := r.candidateIn(o)
 	switch status.Readiness {
 	case Ready:
 		if o.Converged && o.Route.Accepted && r.PausedSince.IsZero() {
 			return r.step(0, now)
 		}
-		return r
 	case Failed:
-		return r.revert(NotProven, "the candidate did not become ready: "+status.Reason, now)
+		return r.revert(NotProven, words("the candidate did not become ready", status.Reason), now)
 	case InProgress, Absent, Unknowable:
 	}
 	return r
 }
 
 // step gives the candidate the share of step i. Its clock starts when the
-// cluster is seen to have it.
+// cluster is seen to have it, and no verdict of an earlier step counts.
 func (r Record) step(i int, now time.Time) Record {
 	r.Rollout.Step, r.Rollout.StepBegan, r.Rollout.StepEnds = i, time.Time{}, time.Time{}
-	r.Rollout.Extended = false
+	r.Rollout.Extended, r.Rollout.SilentUntil = false, time.Time{}
+	r.Rollout.Verdict = analysis.Verdict{}
 	if r.weight() == 100 {
 		return r.enter(Verifying, "the candidate gets all traffic; stable is kept at full size", now)
 	}
@@ -68,7 +133,7 @@ func (r Record) seenServing(o Observed, now time.Time) Record {
 	if r = r.watchHealth(o, now); r.Phase != phase {
 		return r
 	}
-	if !r.Rollout.StepBegan.IsZero() || !r.carries(o) {
+	if !r.Rollout.StepBegan.IsZero() || !r.PausedSince.IsZero() || !r.carries(o) {
 		return r
 	}
 	r.Rollout.StepBegan = now
@@ -98,7 +163,7 @@ func (r Record) watchHealth(o Observed, now time.Time) Record {
 	}
 	health := analysis.HealthOf(status.Pods, o.At)
 	r.Rollout.Health = r.Rollout.Health.After(health, r.Rollout.Plan.HealthEvery)
-	if r.Rollout.Health.Count < r.Rollout.Plan.HealthFailures {
+	if r.Rollout.Health.Count < max(1, r.Rollout.Plan.HealthFailures) {
 		return r
 	}
 	return r.revert(HealthFailed, health.Reason, now)
@@ -111,16 +176,19 @@ func (r Record) seenReverting(o Observed, now time.Time) Record {
 	rollback := *r.Rollout.Rollback
 	rollback.TrafficBackAt = now
 	r.Rollout.Rollback = &rollback
-	if rollback.Cause == Superseded {
-		return r.supersede(now)
+	switch {
+	case rollback.Cause == Superseded:
+		return r.close("superseded", rollback.Measurement, now)
+	case r.wayBack() == "" && !rollback.Holds:
+		return r.close("rolled-back", "rolled back, and git has nothing to go back to: "+rollback.Measurement, now)
 	}
 	return r.restore(now)
 }
 
-// supersede closes a rollout that nothing is held against.
-func (r Record) supersede(now time.Time) Record {
-	r = r.owe(WriteEvidence, r.Candidate.Revision.Inputs, now, Intent{Evidence: r.finished("superseded")})
-	return r.settle(r.Rollout.Rollback.Measurement, now)
+// close ends a rollout that git has nothing more to say about.
+func (r Record) close(outcome, reason string, now time.Time) Record {
+	r = r.owe(WriteEvidence, r.Candidate.Revision.Inputs, now, Intent{Evidence: r.finished(outcome, r.Rollout.Rollback.Measurement)})
+	return r.settle(reason, now)
 }
 
 // restore owes the commit that makes git say what runs.
@@ -135,7 +203,7 @@ func (r Record) restore(now time.Time) Record {
 		commit.Hold = &hold
 		r.Holds = append(slices.Clone(r.Holds), hold)
 		r = r.owe(WriteEvidence, "hold "+hold.ID, now, Intent{Evidence: &Evidence{
-			Kind: "hold", Outcome: "held", Reason: hold.Reason, Candidate: r.Candidate, Hold: &hold,
+			Kind: ofHold, Outcome: "held", Reason: hold.Reason, Candidate: r.Candidate, Hold: &hold,
 		}})
 	}
 	r = r.enter(Restoring, "traffic is at stable; the rollback commit is owed", now)
@@ -155,21 +223,22 @@ func (r Record) holdOf(b Rollback) Hold {
 }
 
 func (r Record) seenRemoving(o Observed, now time.Time) Record {
+	reason := "a prune was refused: " + r.Guarded
 	switch {
-	case o.Guarded != "":
-		r.FrozenFrom, r.Guarded = Removing, o.Guarded
-		return r.enter(Frozen, "the prune was refused: "+o.Guarded, now)
+	case r.Guarded != "" && r.Reason == reason:
+		return r
+	case r.Guarded != "":
+		r.FrozenFrom = Removing
+		return r.enter(Frozen, reason, now)
+	case !o.Converged && r.Phase == Frozen:
+		r.FrozenFrom = ""
+		return r.enter(Removing, "nothing refuses the prune any more", now)
 	case !o.Converged:
 		return r
 	}
-	next := r.Next
 	if r.Stable != nil {
 		r.Proven = closeProof(r.Proven, r.Stable.Inputs, now)
 	}
-	r.Stable, r.Candidate, r.Next, r.Adopted = nil, nil, nil, false
-	r = r.enter(Removed, "retired; everything but volume claims is gone", now)
-	if next != nil {
-		return r.pend(*next, now)
-	}
-	return r
+	r.Stable, r.Adopted, r.FrozenFrom = nil, false, ""
+	return r.enter(Removed, "retired; everything but volume claims is gone", now)
 }

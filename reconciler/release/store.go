@@ -24,7 +24,8 @@ func Encode(r Record) ([]byte, error) {
 }
 
 // Decode reads a stored record. One of another schema is refused, because a
-// daemon must not act on decisions that it cannot read whole.
+// daemon must not act on decisions that it cannot read whole, and so is one that
+// Next cannot have made.
 func Decode(data []byte) (Record, error) {
 	var r Record
 	if err := json.Unmarshal(data, &r); err != nil {
@@ -32,6 +33,9 @@ func Decode(data []byte) (Record, error) {
 	}
 	if r.Schema != Schema {
 		return Record{}, fmt.Errorf("decode record of %s: it has schema %d and this version reads %d", r.Key, r.Schema, Schema)
+	}
+	if err := r.check(); err != nil {
+		return Record{}, fmt.Errorf("decode record of %s: it is damaged: %w", r.Key, err)
 	}
 	return r, nil
 }

@@ -5,10 +5,15 @@ import "time"
 // wanted takes what git asks for. Before 100 % a newer wish supersedes the
 // rollout; afterwards it waits.
 func (r Record) wanted(e Wanted, now time.Time) Record {
-	r.Kept = ""
 	if e.Retired {
+		r.Kept = ""
 		return r.retire(now)
 	}
+	if !e.Want.known() {
+		return r
+	}
+	r.Kept = ""
+	e.Want.Promotion.At = plain(e.Want.Promotion.At)
 	switch r.Phase {
 	case Stable:
 		return r.wantedWhenStable(e.Want, now)
@@ -22,10 +27,8 @@ func (r Record) wanted(e Wanted, now time.Time) Record {
 		return r.wantedWhenVerifying(e.Want, now)
 	case Reverting, Restoring:
 		return r.queue(e.Want)
-	case Frozen:
-		return r.wantedWhenFrozen(e.Want, now)
-	case Removing:
-		return r.queue(e.Want)
+	case Frozen, Removing:
+		return r.wantedAfterAll(e.Want, now)
 	case Removed:
 		return r.pend(e.Want, now)
 	}
@@ -59,7 +62,7 @@ func (r Record) wantedWhenPending(w Want, now time.Time) Record {
 	case r.Candidate.Promotion.Commit == w.Promotion.Commit:
 		return r
 	case w.Revision.Inputs == r.stableInputs():
-		return r.settle("git asks for the stable revision again", now)
+		return r.settle("git asks for the stable revision again", now).restate(w)
 	}
 	return r.pend(w, now)
 }
@@ -69,7 +72,7 @@ func (r Record) wantedWhenRejected(w Want, now time.Time) Record {
 	case r.Candidate.Promotion.Commit == w.Promotion.Commit:
 		return r
 	case w.Revision.Inputs == r.stableInputs():
-		return r.drop(CommitReject).settle("git asks for the stable revision again", now)
+		return r.drop(CommitReject).settle("git asks for the stable revision again", now).restate(w)
 	}
 	return r.drop(CommitReject).pend(w, now)
 }
@@ -98,47 +101,40 @@ func (r Record) queue(w Want) Record {
 	if r.Candidate != nil && w.Revision.Inputs == r.Candidate.Revision.Inputs {
 		return r
 	}
-	if w.Revision.Inputs != r.stableInputs() || r.Phase == Removing {
+	if w.Revision.Inputs != r.stableInputs() {
 		r.Next = &w
 	}
 	return r
 }
 
-// wantedWhenFrozen lets a person go forward: what serves is the baseline.
-func (r Record) wantedWhenFrozen(w Want, now time.Time) Record {
-	if r.Candidate != nil && r.Candidate.Promotion.Commit == w.Promotion.Commit {
-		return r
-	}
-	if r.Fresh() {
+// wantedAfterAll ends a removal: what was taken away of stable is applied again,
+// whatever else git asks for has to be proven first.
+func (r Record) wantedAfterAll(w Want, now time.Time) Record {
+	switch {
+	case r.FrozenFrom == Stable:
 		return r // what runs is not ours yet; see adopt
+	case w.Revision.Inputs == r.stableInputs():
+		return r.rest("git asks for the stable revision again", now).restate(w)
 	}
-	if r.FrozenFrom == Removing {
-		return r.queue(w)
-	}
-	r.FrozenFrom = ""
 	return r.pend(w, now)
 }
 
 func (r Record) retire(now time.Time) Record {
 	switch r.Phase {
 	case Stable, Pending, Rejected, Frozen:
-		if r.Phase == Frozen && r.FrozenFrom == Removing {
+		if r.FrozenFrom == Removing {
 			return r
 		}
 		if r.Stable == nil && r.Phase == Stable {
-			return r.enter(Removed, "retired before anything ran", now)
+			return r.enter(Removed, "retired; nothing of it runs", now)
 		}
-		r = r.drop(CommitReject)
-		r.Candidate, r.Next, r.FrozenFrom = nil, nil, ""
-		return r.enter(Removing, "retired: draining and pruning", now)
+		return r.drop(CommitReject).forget().enter(Removing, "retired: draining and pruning", now)
 	case Preparing, Progressing, Verifying:
 		r.Next = nil
 		return r.revert(Superseded, "the release is being retired", now)
 	case Reverting, Restoring:
 		r.Next = nil
-	case Removing:
-		r.Next = nil
-	case Removed:
+	case Removing, Removed:
 	}
 	return r
 }
