@@ -151,6 +151,7 @@ func TestManyFetchesAreCompacted(t *testing.T) {
 	assert.Less(t, len(packs), 20)
 	assert.Equal(t, "0", readFile(t, m, first, "a"))
 	m.Close()
+	runStdin(t, filepath.Join(cfg.Dir, "1.git"), "", "fsck", "--full", "--strict")
 	again := open(t, cfg)
 	commits, err := again.Range(first, tip(t, again))
 	require.NoError(t, err)
