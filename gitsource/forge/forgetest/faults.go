@@ -14,13 +14,17 @@ import (
 // faultHeader marks answers that are wrong on purpose.
 const faultHeader = "X-Forgetest-Fault"
 
-// A Fault is one way in which the REST API misbehaves. Hold applies first, then
-// the others; with none of them set the request is served normally.
+// A Fault is one way in which the REST API misbehaves. Before and Hold apply
+// first, then the others; with none of them set the request is served normally.
 type Fault struct {
 	// On is a route, such as "GET /repos/{owner}/{repo}/pulls"; empty is all.
 	On string
-	// Times is how many requests meet it; 0 is all until ClearFaults.
+	// Skip is how many requests pass before the first meets it, Times how many
+	// meet it then; 0 is all until ClearFaults.
+	Skip  int
 	Times int
+	// Before runs first, for instance to let a competitor in.
+	Before func()
 	// Hold delays the request until the channel is closed or the client leaves.
 	Hold <-chan struct{}
 	// Status answers with this status, Header and Body, and does nothing else.
@@ -60,6 +64,10 @@ func (s *Server) count(route string) *Fault {
 		if fault.On != "" && fault.On != route {
 			continue
 		}
+		if fault.Skip > 0 {
+			fault.Skip--
+			continue
+		}
 		taken := *fault
 		if fault.Times == 1 {
 			s.faults = slices.Delete(s.faults, i, i+1)
@@ -90,6 +98,9 @@ func (s *Server) serveREST(w http.ResponseWriter, r *http.Request) {
 	fault := s.count(route)
 	if fault != nil {
 		w.Header().Set(faultHeader, "1")
+		if fault.Before != nil {
+			fault.Before()
+		}
 		if !fault.wait(r) {
 			return
 		}

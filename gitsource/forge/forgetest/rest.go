@@ -97,7 +97,7 @@ func writeRefusal(w http.ResponseWriter, err error) {
 	if !errors.As(err, &refused) {
 		refused = &refusal{code: 500, message: err.Error()}
 	}
-	body := object{"message": refused.message, "documentation_url": "https://docs.github.com/rest", "status": strconv.Itoa(refused.code)}
+	body := object{"message": refused.message, "documentation_url": "https://docs.github.com/rest"}
 	if len(refused.details) > 0 {
 		body["errors"] = refused.details
 	}

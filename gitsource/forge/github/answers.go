@@ -56,9 +56,20 @@ func (t *answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := checkAnswer(resp, body); err != nil {
 		return nil, err
 	}
+	body = withoutCredential(resp, req, body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.ContentLength = int64(len(body))
 	return resp, nil
+}
+
+// withoutCredential cuts the credential out of a refusal that repeats it: its
+// words end up in errors and logs.
+func withoutCredential(resp *http.Response, req *http.Request, body []byte) []byte {
+	_, credential, found := strings.Cut(req.Header.Get("Authorization"), " ")
+	if !found || resp.StatusCode < 400 {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(credential), []byte("[redacted]"))
 }
 
 // timeoutOr names this layer's own timeout instead of a bare deadline, which

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
+	"github.com/google/go-github/v88/github"
 )
 
 // maxTokenBytes is far above any token: it only keeps a wrong path (a log, a
@@ -43,6 +44,8 @@ func authenticateApp(cfg Config, base *url.URL, next http.RoundTripper) (http.Ro
 	if err != nil {
 		return nil, fmt.Errorf("configure github: private key %s is not a PEM-encoded RSA key", cfg.PrivateKeyFile)
 	}
+	// An empty object; without it the body would be the word null.
+	transport.InstallationTokenOptions = &github.InstallationTokenOptions{}
 	transport.BaseURL = strings.TrimRight(base.String(), "/")
 	return transport, nil
 }

@@ -17,6 +17,8 @@ import (
 // maxMessage bounds how much of the server's own words an error repeats.
 const maxMessage = 300
 
+var errMoved = errors.New("the server redirects to another address, which is never followed; configure the repository's new name or the server's new address")
+
 type questionKey struct{}
 
 // asking names the question for metrics and logs.
@@ -43,8 +45,7 @@ func classify(subject string, err error) error {
 	case errors.As(err, &limit):
 		return &forge.TransientError{Subject: subject, RetryAt: limit.until, Err: limit}
 	case errors.As(err, &moved):
-		return &forge.RejectedError{Subject: subject, Code: moved.StatusCode, Err: errors.New(
-			"the server redirects to another address, which is never followed; configure the repository's new name or the server's new address")}
+		return byCode(subject, moved.StatusCode, "")
 	case errors.As(err, &app) && app.Response != nil:
 		return byCode(subject, app.Response.StatusCode, "the App's installation token was refused")
 	case errors.As(err, &answer) && answer.Response != nil:
@@ -68,7 +69,9 @@ func byCode(subject string, code int, words string) error {
 	switch {
 	case code == http.StatusNotFound:
 		return &forge.RejectedError{Subject: subject, Code: code, Err: fmt.Errorf("%w: the server knows no such thing or hides it from these credentials", forge.ErrNotFound)}
-	case code >= 500, code < 400, code == http.StatusRequestTimeout, code == http.StatusTooManyRequests, code == http.StatusConflict:
+	case code/100 == 3:
+		return &forge.RejectedError{Subject: subject, Code: code, Err: errMoved}
+	case code >= 500, code == http.StatusRequestTimeout, code == http.StatusTooManyRequests, code == http.StatusConflict:
 		return &forge.TransientError{Subject: subject, Err: err}
 	}
 	return &forge.RejectedError{Subject: subject, Code: code, Err: err}
