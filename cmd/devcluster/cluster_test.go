@@ -68,12 +68,20 @@ type suite struct {
 }
 
 func (s *suite) nodesAreReady(t *testing.T) {
-	nodes, err := s.client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
-	require.NoError(t, err)
-	require.Len(t, nodes.Items, 3)
-	for _, node := range nodes.Items {
-		assert.Contains(t, node.Status.Conditions[0].Type, "Ready")
-	}
+	// The node lifecycle controller takes its taint from a new node when it has seen
+	// that the node is ready.
+	eventually(t, func(ctx context.Context) (bool, error) {
+		nodes, err := s.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		ready := 0
+		for _, node := range nodes.Items {
+			for _, c := range node.Status.Conditions {
+				if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue && len(node.Spec.Taints) == 0 {
+					ready++
+				}
+			}
+		}
+		return ready == 3, err
+	})
 }
 
 func (s *suite) usersWithoutGroups(t *testing.T) {

@@ -11,6 +11,9 @@
 //
 // # Start and end
 //
+// A data directory that exists already is kept at the end and can be used again:
+// objects survive, ports, tokens and certificates are new. Any other is removed.
+//
 // When everything answers, devcluster writes the ready file in one step and prints
 // one line. The file is JSON (type facts): paths of kubeconfigs, URLs, the targets
 // directory and process ids. Ports are free ones on 127.0.0.1, chosen at each start.

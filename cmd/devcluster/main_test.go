@@ -17,7 +17,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -55,7 +57,7 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-func command(t *testing.T, args ...string) *exec.Cmd {
+func command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a cluster")
@@ -77,7 +79,7 @@ type facts struct {
 	PIDs        map[string]int    `json:"pids"`
 }
 
-func readFacts(t *testing.T, path string) facts {
+func readFacts(t testing.TB, path string) facts {
 	t.Helper()
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -98,7 +100,7 @@ type running struct {
 
 // start runs devcluster up and returns when it printed its line. The cluster ends
 // with the test, whatever happens to the test.
-func start(t *testing.T, args ...string) *running {
+func start(t testing.TB, args ...string) *running {
 	t.Helper()
 	r := &running{
 		readyFile: filepath.Join(t.TempDir(), "ready.json"),
@@ -126,7 +128,7 @@ func start(t *testing.T, args ...string) *running {
 	return r
 }
 
-func (r *running) config(t *testing.T, user string) *rest.Config {
+func (r *running) config(t testing.TB, user string) *rest.Config {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", r.Kubeconfigs[user])
 	require.NoError(t, err)
@@ -170,7 +172,7 @@ func zombie(pid int) bool {
 }
 
 // eventually polls, for what other processes do has no event here.
-func eventually(t *testing.T, condition wait.ConditionWithContextFunc) {
+func eventually(t testing.TB, condition wait.ConditionWithContextFunc) {
 	t.Helper()
 	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, condition)
 	require.NoError(t, err)
@@ -187,15 +189,30 @@ func TestSIGTERMEndsEverythingAndRemovesData(t *testing.T) {
 	assert.NoFileExists(t, r.readyFile)
 }
 
-func TestClosedStdinEndsEverythingAndKeepsGivenData(t *testing.T) {
+func TestGivenDataIsKeptAndUsedAgain(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
-	r := start(t, "-data", data)
-	require.Equal(t, data, r.Data)
-	require.NoError(t, r.stdin.Close())
-	assert.Zero(t, r.awaitEnd(t), "stderr: %s", r.errors)
-	r.requireNoProcess(t)
-	assert.FileExists(t, filepath.Join(data, "logs", "etcd.log"))
+	addresses := map[string]string{}
+	for _, name := range []string{"first", "second"} {
+		r := start(t, "-data", data)
+		require.Equal(t, data, r.Data)
+		client, err := kubernetes.NewForConfig(r.config(t, "admin"))
+		require.NoError(t, err)
+		s := &suite{running: r, client: client}
+		s.createPod(t, name, "", nil)
+		s.awaitPod(t, name, func(p *corev1.Pod) bool {
+			addresses[p.Status.PodIP] = name
+			return ready(p)
+		})
+		s.awaitPod(t, "first", ready)
+
+		require.NoError(t, r.stdin.Close())
+		assert.Zero(t, r.awaitEnd(t), "stderr: %s", r.errors)
+		r.requireNoProcess(t)
+		assert.NoFileExists(t, r.readyFile)
+	}
+	delete(addresses, "") // before the pod had one
+	assert.Len(t, addresses, 2, "addresses are unique across starts")
 }
 
 func TestSIGKILLLeavesNoChildren(t *testing.T) {
