@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -132,8 +133,14 @@ func refine(w *wanted, err error) error {
 		err = errors.Join(ErrRefused, fmt.Errorf("it exists and is not Sluice's; delete it or rename it: %w", err))
 	case apierrors.IsConflict(err):
 		err = errors.Join(ErrStale, err)
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err), misspelt(err):
 		err = errors.Join(ErrRejected, err)
 	}
 	return fmt.Errorf("apply %s: %w", w.id, err)
+}
+
+// misspelt reports a field that the kind does not have. The API server answers
+// with code 500 and only the text tells it from trouble of its own.
+func misspelt(err error) bool {
+	return strings.Contains(err.Error(), "field not declared in schema")
 }

@@ -33,9 +33,9 @@
 // object that Argo CD, Flux, Helm, a controller or another release manages
 // refuses the pass before anything is written, with the command that releases
 // it. An object that nobody manages, such as one that was applied by hand, is
-// adopted: it is forced to the rendered content, except that a Service goes on
-// selecting what it selected, and a route goes on naming it, until the revision
-// has ready endpoints. Objects of a revision have the revision in their name;
+// adopted: its fields become the rendered ones (others stay, as always in
+// server-side apply), except that a Service goes on selecting what it selected,
+// and a route goes on naming it, until the revision has ready endpoints. Objects of a revision have the revision in their name;
 // one that exists already and is managed by anybody is refused.
 //
 // Somebody else's change of a field that Sluice applied is put right, up to

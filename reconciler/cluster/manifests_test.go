@@ -23,7 +23,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: checkout}
 spec:
-  parentRefs: [{name: edge, namespace: default}]
+  parentRefs: [{name: devcluster, namespace: default}]
   rules:
   - matches: [{path: {type: PathPrefix, value: /}}]
     backendRefs: [{name: checkout, port: 80}]
@@ -52,7 +52,7 @@ type shop struct {
 }
 
 func production() shop {
-	return shop{key: checkout, namespace: "shop", replicas: 4}
+	return shop{key: checkout, namespace: "shop", replicas: 4, behaviour: "ready"}
 }
 
 func (s shop) with(change func(*shop)) shop {

@@ -16,25 +16,14 @@ import (
 	"github.com/sluice-cd/sluice/reconciler/render"
 )
 
-// Options are the parts of a release's specification that Converge needs.
-type Options struct {
-	// Service is the apex Service, the one that callers know; "" for a release
-	// without one.
-	Service   string
-	Namespace string
-	Traffic   TrafficKind
-	// Route is the HTTPRoute or GRPCRoute that carries the weights; only with Gateway.
-	Route string
-}
+// Options say where a release runs and how its traffic is divided.
+type Options = release.Place
 
-// A TrafficKind is how traffic is divided between two revisions.
-type TrafficKind string
-
-// The kinds of traffic of a Service specification.
+// The kinds of traffic of a release.Place.
 const (
-	Gateway  TrafficKind = "gateway"
-	Replicas TrafficKind = "replicas"
-	None     TrafficKind = "none"
+	Gateway  = "gateway"
+	Replicas = "replicas"
+	None     = "none"
 )
 
 // A stage is a group of objects that is applied together, in this order.

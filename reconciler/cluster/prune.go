@@ -82,14 +82,12 @@ func byName(a, b entry) int {
 	return 0
 }
 
-// prune deletes what is obsolete and saves the inventory without whatever is
-// verified gone. One object that cannot be deleted keeps no other from going.
+// prune deletes what is obsolete and saves the inventory: with the UIDs that
+// are known by now, without whatever is verified gone. One object that cannot
+// be deleted keeps no other from going.
 func (c *Cluster) prune(ctx context.Context, key release.Key, i inventory, p *plan) error {
+	left, changed := i.union(p.enlisted(), p.seen)
 	obsolete := obsolete(i, p)
-	left := make(map[identity]entry, len(i.entries))
-	for id, e := range i.entries {
-		left[id] = e
-	}
 	for _, e := range obsolete.release {
 		delete(left, e.identity())
 	}
@@ -109,7 +107,7 @@ func (c *Cluster) prune(ctx context.Context, key release.Key, i inventory, p *pl
 			delete(left, e.identity())
 		}
 	}
-	if len(left) < len(i.entries) {
+	if changed || len(left) < len(i.entries) {
 		_, err := c.saveInventory(ctx, key, i.version, left)
 		failed = append(failed, err)
 	}

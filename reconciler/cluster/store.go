@@ -2,13 +2,14 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-cd/sluice/reconciler/release"
 )
 
 // MaxDocumentBytes is the largest document that Save accepts. etcd's limit is
@@ -24,10 +25,8 @@ const (
 
 // Errors of the store that a caller branches on.
 var (
-	// ErrNotFound: there is no such document.
-	ErrNotFound = errors.New("document not found")
-	// ErrConflict: the document is not at the given version; load it again.
-	ErrConflict = errors.New("document was changed by somebody else")
+	ErrNotFound = release.ErrNotFound
+	ErrConflict = release.ErrConflict
 )
 
 // A TooLargeError refuses a document over MaxDocumentBytes. Nothing was written.
