@@ -1,6 +1,7 @@
 package environments
 
 import (
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -36,7 +37,12 @@ func (c composed) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return of.Open(name)
+	f, err := of.Open(name)
+	if err != nil || name != c.dir {
+		return f, err
+	}
+	entries, err := c.ReadDir(name)
+	return &directory{File: f, entries: entries}, err
 }
 
 // ReadDir lists one of the two directories or what is below them.
@@ -58,11 +64,37 @@ func (c composed) ReadFile(name string) ([]byte, error) {
 	return fs.ReadFile(of, name)
 }
 
-// Stat shows symbolic links as such.
+// Stat shows symbolic links as such. It also knows the directories above the
+// two, which cannot be listed.
 func (c composed) Stat(name string) (fs.FileInfo, error) {
+	if strings.HasPrefix(c.dir, name+"/") {
+		return fs.Stat(c.own, name)
+	}
+	if strings.HasPrefix(c.subtree, name+"/") {
+		return fs.Stat(c.base, name)
+	}
 	of, err := c.of(name)
 	if err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
 	return fs.Stat(of, name)
+}
+
+// A directory is an open directory of which some entries are hidden.
+type directory struct {
+	fs.File
+	entries []fs.DirEntry
+}
+
+// ReadDir implements fs.ReadDirFile.
+func (d *directory) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n > 0 && len(d.entries) == 0 {
+		return nil, io.EOF
+	}
+	if n <= 0 || n > len(d.entries) {
+		n = len(d.entries)
+	}
+	out := d.entries[:n:n]
+	d.entries = d.entries[n:]
+	return out, nil
 }

@@ -48,13 +48,19 @@ func blame(err error) error {
 	return err
 }
 
-// readFiles reads a release at a commit.
+// readFiles reads a release at a commit of the branch.
 func (r *Repository) readFiles(rules Rules, key release.Key, commit string) (files, error) {
-	k := fileKey{commit: commit, name: key.String(), first: rules.First(key.Environment)}
-	return cached(&r.mu, r.files, maxFiles, k, func() (files, error) { return r.decodeFiles(key, commit, k.first) })
+	return r.readOnto(rules, key, commit, commit)
 }
 
-func (r *Repository) decodeFiles(key release.Key, commit string, first bool) (files, error) {
+// readOnto reads a release at a commit that is on the branch, or would be
+// merged onto it at onto: the base has to be on the branch by then.
+func (r *Repository) readOnto(rules Rules, key release.Key, commit, onto string) (files, error) {
+	k := fileKey{commit: commit, name: key.String(), first: rules.First(key.Environment)}
+	return cached(&r.mu, r.files, maxFiles, k, func() (files, error) { return r.decodeFiles(key, commit, onto, k.first) })
+}
+
+func (r *Repository) decodeFiles(key release.Key, commit, onto string, first bool) (files, error) {
 	var f files
 	control, err := r.readControl(key, commit)
 	if err != nil {
@@ -75,7 +81,7 @@ func (r *Repository) decodeFiles(key release.Key, commit string, first bool) (fi
 		f.inputs = intake.Retired
 		return f, nil
 	}
-	if f.revision, err = r.revise(key, commit, f.release, first); err != nil {
+	if f.revision, err = r.revise(key, commit, onto, f.release, first); err != nil {
 		return f, err
 	}
 	f.inputs = f.revision.Inputs
@@ -104,20 +110,23 @@ func (r *Repository) readControl(key release.Key, commit string) (intake.Control
 }
 
 // revise computes the identity of a release's inputs.
-func (r *Repository) revise(key release.Key, commit string, file schemas.Release, first bool) (release.Revision, error) {
-	base, err := r.base(key, commit, file.Base, first)
+func (r *Repository) revise(key release.Key, commit, onto string, file schemas.Release, first bool) (release.Revision, error) {
+	base, err := r.base(key, commit, onto, file.Base, first)
 	if err != nil {
 		return release.Revision{}, err
 	}
-	baseTree, err := r.git.SubtreeHash(base, "services/"+key.Service)
+	baseTree, err := r.git.SubtreeHash(base, baseDir(key))
 	if err != nil {
 		return release.Revision{}, err
 	}
 	if baseTree == "" {
-		return release.Revision{}, unusable{fmt.Errorf("%s/%s: services/%s/ does not exist in %.12s", key, releaseFile, key.Service, base)}
+		return release.Revision{}, unusable{fmt.Errorf("%s/%s: %s/ does not exist in %.12s", key, releaseFile, baseDir(key), base)}
 	}
 	overlay, err := r.git.TreeHashWithout(commit, key.String(), releaseFile, controlFile)
 	if err != nil {
+		return release.Revision{}, err
+	}
+	if err := errors.Join(r.listable(commit, key.String()), r.listable(base, baseDir(key))); err != nil {
 		return release.Revision{}, err
 	}
 	revision := release.Revision{Commit: commit, Base: base, BaseTree: baseTree}
@@ -133,21 +142,36 @@ func (r *Repository) revise(key release.Key, commit string, file schemas.Release
 	return revision, nil
 }
 
-// base is the commit that the service's subtree is read from. One that is not
-// part of the branch's own history was never reviewed there and is refused.
-func (r *Repository) base(key release.Key, commit, base string, first bool) (string, error) {
+// listable refuses a directory with names that nothing could read: whoever
+// renders it could not tell them from a failure of the repository.
+func (r *Repository) listable(commit, dir string) error {
+	tree, err := r.git.FS(commit)
+	if err != nil {
+		return err
+	}
+	err = fs.WalkDir(tree, dir, func(_ string, _ fs.DirEntry, err error) error { return err })
+	if err != nil {
+		return blame(fmt.Errorf("list %s in %.12s: %w", dir, commit, err))
+	}
+	return nil
+}
+
+// base is the commit that the service's subtree is read from. One that the
+// branch never was at is refused: inside of a merged branch there may be states
+// that nobody reviewed.
+func (r *Repository) base(key release.Key, commit, onto, base string, first bool) (string, error) {
 	if base == "" && first {
 		return commit, nil
 	}
 	if base == "" {
-		return "", unusable{fmt.Errorf("%s/%s: base is missing; name the commit that services/%s/ is read from", key, releaseFile, key.Service)}
+		return "", unusable{fmt.Errorf("%s/%s: base is missing; name the commit that %s/ is read from", key, releaseFile, baseDir(key))}
 	}
-	ok, err := r.git.IsAncestor(base, commit)
-	if err != nil && !errors.Is(err, gitsource.ErrUnknownCommit) {
+	ok, err := r.line.contains(base, onto)
+	if err != nil {
 		return "", err
 	}
 	if !ok {
-		return "", unusable{fmt.Errorf("%s/%s: base %.12s is not in the history of this branch; name a commit that is", key, releaseFile, base)}
+		return "", unusable{fmt.Errorf("%s/%s: base %.12s is not a commit of branch %s; name one that is", key, releaseFile, base, r.branch)}
 	}
 	return base, nil
 }

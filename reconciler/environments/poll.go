@@ -9,19 +9,23 @@ import (
 	"time"
 
 	"github.com/sluice-cd/sluice/gitsource"
-	"github.com/sluice-cd/sluice/reconciler/gate"
 	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 // Begin is the record of the baseline that an operator names.
 func (r *Repository) Begin(ctx context.Context, genesis string) (intake.Repository, error) {
-	if _, err := r.git.Tip(ctx); err != nil {
+	tip, err := r.git.Tip(ctx)
+	if err != nil {
 		return intake.Repository{}, err
 	}
 	commit, err := r.git.Commit(genesis)
 	if err != nil {
 		return intake.Repository{}, fmt.Errorf("read the baseline %s: %w", genesis, err)
+	}
+	if on, err := r.line.contains(genesis, tip); err != nil || !on {
+		return intake.Repository{}, errors.Join(err, fmt.Errorf("read the baseline %.12s: it is not a commit of branch %s", genesis, r.branch))
 	}
 	rules, err := r.Rules(genesis)
 	if err != nil {
@@ -59,59 +63,46 @@ func (r *Repository) Poll(ctx context.Context, record intake.Repository, now tim
 	if err != nil {
 		return record, err
 	}
-	for _, c := range commits {
-		step, err := r.step(ctx, record, c, now)
+	for len(commits) > 0 {
+		step, n, err := r.step(ctx, record, commits, now)
 		if err != nil {
-			return record, fmt.Errorf("read commit %.12s: %w", c.SHA, err)
+			return record, fmt.Errorf("read commit %.12s: %w", commits[0].SHA, err)
 		}
 		if record, err = intake.Fold(record, step); err != nil {
 			return record, err
 		}
+		commits = commits[n:]
 	}
 	return record, nil
 }
 
-// step gathers what one commit did.
-func (r *Repository) step(ctx context.Context, record intake.Repository, c gitsource.Commit, now time.Time) (intake.Step, error) {
-	step := intake.Step{From: record.Mark, Commit: c.SHA, At: c.Time}
-	changes, err := r.git.Changes(record.Mark, c.SHA)
-	if err != nil {
-		return step, err
+// step gathers what the first commit did. Where something about it had to be
+// decided by a review, the step is the whole range of its pull request: what was
+// reviewed is what the range adds up to, and no state in between may govern.
+func (r *Repository) step(ctx context.Context, record intake.Repository, commits []gitsource.Commit, now time.Time) (step intake.Step, n int, err error) {
+	q := r.inquire(now)
+	for end := 0; ; {
+		d := decider{inquiry: q, record: record, commit: commits[end]}
+		if step, err = d.step(ctx); err != nil {
+			return step, 0, err
+		}
+		last := slices.IndexFunc(commits, func(c gitsource.Commit) bool { return c.SHA == d.ends })
+		if last <= end {
+			return step, end + 1, nil
+		}
+		end = last
 	}
-	if step.Policy, err = r.decidePolicy(ctx, record, c, changes, now); err != nil {
-		return step, err
-	}
-	inForce := record.Policy
-	if step.Policy != nil && step.Policy.Accepted {
-		inForce = c.SHA
-	}
-	rules, err := r.Rules(inForce)
-	if err != nil {
-		return step, err
-	}
-	names, err := r.touched(rules, c.SHA, changes, inForce != record.Policy)
-	if err != nil {
-		return step, err
-	}
-	if step.Releases, err = r.snapshots(rules, c.SHA, names); err != nil {
-		return step, err
-	}
-	step.Control, err = r.decideControl(ctx, record, c, step.Releases, now)
-	return step, err
 }
 
 // touched lists the releases whose state may differ after the changes.
 func (r *Repository) touched(rules Rules, commit string, changes []gitsource.Change, all bool) ([]string, error) {
-	if all {
-		return r.releases(rules, commit)
-	}
 	seen := map[string]bool{}
 	for _, c := range changes {
 		top, rest, _ := strings.Cut(c.Path, "/")
 		name, _, below := strings.Cut(rest, "/")
 		switch {
-		case !below:
-		case top == "services" && len(rules.Policy.Environments) > 0:
+		case !below || !schemas.IsServiceName(name):
+		case top == "services":
 			seen[rules.Policy.Environments[0].Name+"/"+name] = true
 		case rules.Policy.Index(top) >= 0:
 			seen[top+"/"+name] = true
@@ -121,8 +112,15 @@ func (r *Repository) touched(rules Rules, commit string, changes []gitsource.Cha
 	for name := range seen {
 		names = append(names, name)
 	}
+	if all {
+		every, err := r.releases(rules, commit)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, every...)
+	}
 	slices.Sort(names)
-	return names, nil
+	return slices.Compact(names), nil
 }
 
 // releases lists every release of a commit.
@@ -159,48 +157,4 @@ func (r *Repository) snapshots(rules Rules, commit string, names []string) (map[
 		}
 	}
 	return out, nil
-}
-
-// decidePolicy says whether a commit that changed the rules was allowed to. It
-// is nil for a commit that did not.
-func (r *Repository) decidePolicy(ctx context.Context, record intake.Repository, c gitsource.Commit, changes []gitsource.Change, now time.Time) (*intake.Decision, error) {
-	if !slices.ContainsFunc(changes, func(g gitsource.Change) bool { return owned(g.Path) }) {
-		return nil, nil
-	}
-	if _, err := r.readRules(c.SHA); err != nil {
-		return &intake.Decision{Reason: err.Error()}, nil
-	}
-	old, err := r.Rules(record.Policy)
-	if err != nil {
-		return nil, err
-	}
-	return r.decide(ctx, c, old.Policy.Owners, now)
-}
-
-// decideControl says whether a commit that took a pause or a hold away was
-// allowed to. It is nil for a commit that took nothing away.
-func (r *Repository) decideControl(ctx context.Context, record intake.Repository, c gitsource.Commit, snapshots map[string]intake.Snapshot, now time.Time) (*intake.Decision, error) {
-	for name, s := range snapshots {
-		if s.Problem == "" && record.Releases[name].Control.Looser(s.Control) {
-			return r.decide(ctx, c, nil, now)
-		}
-	}
-	return nil, nil
-}
-
-// decide asks whether a commit was reviewed and approved. What the forge could
-// not answer is an error: an undecided change of the rules makes everything
-// after it wait.
-func (r *Repository) decide(ctx context.Context, c gitsource.Commit, owners []string, now time.Time) (*intake.Decision, error) {
-	change := r.change(ctx, intake.Change{Commit: c.SHA, At: c.Time}, owners, now)
-	results := gate.EvaluatePolicy(gate.PolicyFacts{
-		Repository: r.name, Branch: r.branch, Merged: true, Owners: owners, Change: change,
-	}, now)
-	for _, result := range results {
-		if result.Unknown {
-			return nil, fmt.Errorf("ask who approved it: %s", result.Reason)
-		}
-	}
-	summary := gate.Summarize(results)
-	return &intake.Decision{Accepted: summary.Verdict == gate.Pass, Reason: summary.Title}, nil
 }

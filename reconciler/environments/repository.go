@@ -57,8 +57,8 @@ type Config struct {
 	// Name is "owner/name" on the forge, Branch the branch that is followed.
 	Name   string
 	Branch string
-	// Linking is how long after a commit the forge may still be about to link
-	// it to its pull request; 0 means one minute.
+	// Linking is how long after a commit was first asked about the forge may
+	// still be about to link it to its pull request; 0 means one minute.
 	Linking time.Duration
 }
 
@@ -72,11 +72,14 @@ type Repository struct {
 	name    string
 	branch  string
 	linking time.Duration
+	line    *line
 
 	mu sync.Mutex // guards the following
 	// rules and files hold what was decoded of immutable commits.
 	rules map[string]Rules
 	files map[fileKey]files
+	// unlinked is when a commit without a pull request was first asked about.
+	unlinked map[string]time.Time
 }
 
 // New returns a Repository. It reads nothing yet.
@@ -86,15 +89,17 @@ func New(cfg Config) *Repository {
 	}
 	return &Repository{
 		git: cfg.Mirror, forge: cfg.Forge, name: cfg.Name, branch: cfg.Branch, linking: cfg.Linking,
-		rules: map[string]Rules{}, files: map[fileKey]files{},
+		line:  &line{git: cfg.Mirror},
+		rules: map[string]Rules{}, files: map[fileKey]files{}, unlinked: map[string]time.Time{},
 	}
 }
 
 // Bounds of the caches. When one is full it is emptied: what is in use comes
 // back at once, and there is no order to keep.
 const (
-	maxRules = 16
-	maxFiles = 20_000
+	maxRules    = 16
+	maxFiles    = 20_000
+	maxUnlinked = 20_000
 )
 
 func cached[K comparable, V any](mu *sync.Mutex, cache map[K]V, limit int, key K, read func() (V, error)) (V, error) {

@@ -46,10 +46,9 @@ func (r *Repository) Manifests(rules Rules, key release.Key, revision release.Re
 	for _, a := range revision.Artifacts {
 		images[a.Image] = a.Digest
 	}
-	subtree := "services/" + key.Service
 	return render.Input{
 		Release: key.String(), Dir: key.String(), Service: key.Service,
-		Files:     composed{dir: key.String(), own: own, subtree: subtree, base: base},
+		Files:     composed{dir: key.String(), own: own, subtree: baseDir(key), base: base},
 		FilesID:   revision.Inputs,
 		Images:    images,
 		Namespace: environment.NamespaceFor(key.Service),
@@ -65,8 +64,9 @@ type Proposal struct {
 	Problems map[string]string
 }
 
-// Proposals reads the open pull requests against the branch. One that touches
-// no release that a reviewed promotion changes has no candidates.
+// Proposals reads the open pull requests against the branch. One that changes
+// the inputs of no release after the first environment has no candidates. An
+// error is about single pull requests; the others are there.
 func (r *Repository) Proposals(ctx context.Context, rules Rules) ([]Proposal, error) {
 	open, err := r.forge.OpenPullRequests(ctx, r.branch)
 	if err != nil {
@@ -94,11 +94,13 @@ func (r *Repository) proposal(ctx context.Context, rules Rules, pr forge.PullReq
 	if err != nil {
 		return p, err
 	}
-	base, reason, err := r.git.OnlyMergeBase(tip, pr.Head.Commit)
-	if err != nil || reason != "" {
-		return p, err // without one base there is no telling what it changes
+	bases, err := r.git.MergeBases(tip, pr.Head.Commit)
+	if err != nil || len(bases) == 0 {
+		return p, err
 	}
-	changes, err := r.git.Changes(base, pr.Head.Commit)
+	// With several bases the facts say that nothing can be proven; what is
+	// touched is then what differs from one of them.
+	changes, err := r.git.Changes(bases[0], pr.Head.Commit)
 	if err != nil {
 		return p, err
 	}
@@ -107,20 +109,21 @@ func (r *Repository) proposal(ctx context.Context, rules Rules, pr forge.PullReq
 		return p, err
 	}
 	for _, name := range names {
-		if err := r.propose(rules, &p, name); err != nil {
+		if err := r.propose(rules, &p, name, bases[0], tip); err != nil {
 			return p, err
 		}
 	}
 	return p, nil
 }
 
-func (r *Repository) propose(rules Rules, p *Proposal, name string) error {
+// propose adds a release whose inputs differ between base and the pull request.
+func (r *Repository) propose(rules Rules, p *Proposal, name, base, tip string) error {
 	key, err := release.ParseKey(name)
 	if err != nil || rules.First(key.Environment) {
 		return err
 	}
 	pr := p.PullRequest
-	f, err := r.readFiles(rules, key, pr.Head.Commit)
+	f, err := r.readOnto(rules, key, pr.Head.Commit, tip)
 	var fault unusable
 	switch {
 	case errors.As(err, &fault):
@@ -129,6 +132,13 @@ func (r *Repository) propose(rules Rules, p *Proposal, name string) error {
 	case err != nil:
 		return err
 	case f.inputs == "":
+		return nil
+	}
+	before, err := r.readOnto(rules, key, base, tip)
+	if err != nil && !errors.As(err, &fault) {
+		return err
+	}
+	if before.inputs == f.inputs {
 		return nil
 	}
 	p.Candidates = append(p.Candidates, Candidate{

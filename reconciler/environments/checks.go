@@ -1,0 +1,111 @@
+package environments
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sluice-cd/sluice/reconciler/gate"
+	"github.com/sluice-cd/sluice/reconciler/release"
+	"github.com/sluice-cd/sluice/schemas"
+)
+
+// checks gathers the runs of every check that the policy names.
+func (q *inquiry) checks(ctx context.Context, wanted []schemas.Check, file schemas.Release, changes []gate.Change, c Candidate) map[string]gate.CheckFacts {
+	out := map[string]gate.CheckFacts{}
+	for _, check := range wanted {
+		switch check.On {
+		case schemas.OnSource:
+			out[check.Gate] = q.sourceFacts(ctx, file)
+		case schemas.OnMerge:
+			out[check.Gate] = q.mergeFacts(ctx, changes, c)
+		}
+	}
+	return out
+}
+
+// sourceFacts asks about the commits that the artifacts were built from.
+func (q *inquiry) sourceFacts(ctx context.Context, file schemas.Release) gate.CheckFacts {
+	var facts gate.CheckFacts
+	for _, a := range file.List() {
+		facts.Subjects = append(facts.Subjects, q.source(ctx, a.Source.Repository, a.Source.Commit))
+	}
+	return facts
+}
+
+func (q *inquiry) source(ctx context.Context, repository, commit string) gate.Subject {
+	s := gate.Subject{Repository: repository, Commits: []string{commit}, Contained: q.contained(ctx, repository, commit)}
+	runs, err := q.ask.Checks(ctx, repository, commit)
+	if err != nil {
+		s.Unknown = err.Error()
+	}
+	s.Runs = runs
+	return s
+}
+
+// contained: the commit is in the protected default branch of its repository.
+func (q *inquiry) contained(ctx context.Context, repository, commit string) gate.Answer {
+	branch, err := q.ask.Branch(ctx, repository, "")
+	if err != nil {
+		return gate.Answer{Unknown: err.Error()}
+	}
+	if !branch.Protected {
+		return gate.Answer{Reason: fmt.Sprintf("branch %s of %s is not protected", branch.Name, repository)}
+	}
+	yes, err := q.ask.Contains(ctx, branch, commit)
+	if err != nil {
+		return gate.Answer{Unknown: err.Error()}
+	}
+	if !yes {
+		return gate.Answer{Reason: fmt.Sprintf("commit %.12s is not in branch %s of %s", commit, branch.Name, repository)}
+	}
+	return gate.Answer{Yes: true}
+}
+
+// mergeFacts asks about the merge of the promotion: its commit, and the
+// reviewed head where the release is the same there.
+func (q *inquiry) mergeFacts(ctx context.Context, changes []gate.Change, c Candidate) gate.CheckFacts {
+	if len(changes) == 0 {
+		return gate.CheckFacts{Unknown: "which changes led to these inputs is not known"}
+	}
+	last := changes[len(changes)-1]
+	subject := gate.Subject{Repository: q.name, Commits: []string{last.Commit}}
+	if pr := last.PullRequest; pr != nil && pr.Merged && last.Content.Yes {
+		same, err := q.sameRelease(c, last.Commit, pr.Head.Commit)
+		switch {
+		case err != nil:
+			subject.Unknown = err.Error()
+		case same:
+			subject.Commits = append(subject.Commits, pr.Head.Commit)
+		}
+	}
+	for _, commit := range subject.Commits {
+		runs, err := q.ask.Checks(ctx, q.name, commit)
+		if err != nil {
+			subject.Unknown = err.Error()
+		}
+		subject.Runs = append(subject.Runs, runs...)
+	}
+	return gate.CheckFacts{Subjects: []gate.Subject{subject}}
+}
+
+// sameRelease: two commits have the same directory of the release, and where
+// the base is not pinned the same base.
+func (q *inquiry) sameRelease(c Candidate, a, b string) (bool, error) {
+	same, err := q.sameDirectory(c.Key.String(), a, b)
+	if err != nil || !same || c.Want.Revision.Base != c.Want.Revision.Commit {
+		return same, err
+	}
+	return q.sameDirectory(baseDir(c.Key), a, b)
+}
+
+func (q *inquiry) sameDirectory(dir, a, b string) (bool, error) {
+	inA, err := q.git.SubtreeHash(a, dir)
+	if err != nil {
+		return false, err
+	}
+	inB, err := q.git.SubtreeHash(b, dir)
+	return inA == inB, err
+}
+
+// baseDir is where the configuration of a service is that environments share.
+func baseDir(key release.Key) string { return "services/" + key.Service }

@@ -1,0 +1,122 @@
+package environments_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/gitsource/gittest"
+	"github.com/sluice-cd/sluice/reconciler/environments"
+)
+
+const controlHead = "apiVersion: sluice.dev/v1alpha1\nkind: Control\n"
+
+func paused() map[string]string {
+	return map[string]string{control: controlHead + "paused: true\nreason: incident\n"}
+}
+
+func holding(digests ...string) map[string]string {
+	text := controlHead + "holds:\n"
+	for _, d := range digests {
+		text += "  - {digest: " + digest(d) + ", reason: errors}\n"
+	}
+	return map[string]string{control: text}
+}
+
+func free() map[string]string { return map[string]string{control: controlHead} }
+
+func (w *world) held() int { return len(w.record.Releases[production].Control.Holds) }
+
+func TestControlFileIsStricterAtOnce(t *testing.T) {
+	w := newWorld(t)
+	assert.Equal(t, control, environments.ControlPath(key(production)))
+	w.exchanges()
+	w.push("main", paused())
+	w.poll()
+	assert.True(t, w.record.Releases[production].Control.Paused)
+	assert.Equal(t, "incident", w.record.Releases[production].Control.Reason)
+	assert.Empty(t, w.exchanges(), "in an incident nobody is asked")
+	assert.Empty(t, w.record.Releases[production].Changes, "a hold is no input")
+}
+
+func TestControlFileIsLooserOnlyAfterAReview(t *testing.T) {
+	w := newWorld(t)
+	w.push("main", holding("bad"))
+	w.poll()
+	w.push("main", free())
+	w.settle()
+	assert.Equal(t, 1, w.held(), "pushed without a review")
+
+	w.propose("sly", map[string]string{production + "/kustomization.yaml": overlay(4)}).approve("bob").merge(gittest.Squash)
+	w.settle()
+	assert.Equal(t, 1, w.held(), "the review of something else lifts nothing")
+	w.propose("other", map[string]string{control: controlHead + "# tidy\n"}).approve("bob").merge(gittest.Squash)
+	w.settle()
+	assert.Equal(t, 1, w.held(), "its reviewers could not see the hold go")
+
+	w.push("main", holding("bad"))
+	w.poll()
+	w.propose("writer", free()).approve("carol").merge(gittest.Squash)
+	w.settle()
+	assert.Equal(t, 1, w.held(), "production's approvals are those of its releasers")
+
+	w.push("main", holding("bad"))
+	w.poll()
+	w.propose("lift", free()).approve("bob").merge(gittest.Squash)
+	w.settle()
+	assert.Equal(t, 0, w.held())
+}
+
+func TestFirstEnvironmentIsLoosenedWithoutApproval(t *testing.T) {
+	w := newWorld(t)
+	w.push("main", map[string]string{"dev/checkout/control.yaml": controlHead + "paused: true\n"})
+	w.poll()
+	require.True(t, w.record.Releases["dev/checkout"].Control.Paused)
+	w.away(commitPulls)
+	w.push("main", map[string]string{"dev/checkout/control.yaml": controlHead})
+	w.poll()
+	assert.False(t, w.record.Releases["dev/checkout"].Control.Paused)
+}
+
+func TestUndecidedLooseningMakesLaterCommitsWait(t *testing.T) {
+	w := newWorld(t)
+	held := w.push("main", holding("bad"))
+	w.propose("lift", free()).approve("bob").merge(gittest.Squash)
+	tip := w.push("main", w.promotion("two"))
+	w.away("GET /repos/{owner}/{repo}/pulls/{number}/reviews")
+	after, err := w.envs.Poll(t.Context(), w.record, w.clock())
+	require.Error(t, err)
+	assert.Equal(t, held, after.Mark)
+	w.record = after
+	w.forge.ClearFaults()
+	assert.Equal(t, tip, w.poll().Mark)
+	assert.Equal(t, 0, w.held())
+}
+
+func TestLoosenedInsideOfARebaseIsNotLoosened(t *testing.T) {
+	w := newWorld(t)
+	w.push("main", holding("bad"))
+	w.poll()
+	w.propose("sly", free(), with(holding("bad"), nil), map[string]string{"docs/note.md": "n\n"}).approve("bob").merge(gittest.Rebase)
+	before := w.record
+	w.poll()
+	assert.Equal(t, 1, w.held())
+	assert.NotEqual(t, before.Mark, w.record.Mark)
+}
+
+func TestBrokenControlFileBlocksItsReleaseAndLosesNoHold(t *testing.T) {
+	w := newWorld(t)
+	w.push("main", holding("bad"))
+	w.poll()
+	w.push("main", map[string]string{control: controlHead + "hold: []\n"})
+	w.poll()
+	assert.Contains(t, w.record.Releases[production].Problem, "control.yaml:3:1")
+	assert.Equal(t, 1, w.held())
+	w.propose("fix", free()).approve("bob").merge(gittest.Squash)
+	w.wait(time.Minute)
+	w.settle()
+	assert.Empty(t, w.record.Releases[production].Problem)
+	assert.Equal(t, 1, w.held(), "the broken file did not show the hold either")
+}
