@@ -3,7 +3,23 @@
 //
 // A commit restores the release's directory byte for byte, touches nothing else
 // but the release's control file, and says in its trailers what was measured.
-// Whether it is still needed is decided by content on the newest tip, so that a
-// commit that is already there is recognised and a newer promotion is never
-// undone; the hold is written in any case.
+//
+// # Invariants
+//
+//   - Whether a commit is still needed is decided by content, on the newest tip:
+//     one that is already there is recognised, and a newer promotion is never
+//     undone.
+//   - The hold is written even where there is nothing left to restore.
+//   - What people wrote into the control file keeps its bytes. A control file
+//     that cannot be read is left as it is and does not delay the directory: the
+//     hold then stays owed, with an error that says what to mend.
+//   - Text from outside (versions, logins, reasons) can neither add a line nor a
+//     trailer to a message.
+//
+// A Committer may be used by several goroutines.
+//
+// # What it does not do
+//
+// It does not move traffic, which has happened before, it does not decide what
+// is good, and nobody recognises its commits by their messages.
 package restore

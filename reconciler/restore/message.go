@@ -7,36 +7,90 @@ import (
 
 	"github.com/sluice-cd/sluice/analysis"
 	"github.com/sluice-cd/sluice/gitsource"
+	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/release"
 )
 
-// message tells the reader of the history what happened and what to do next.
-func message(key release.Key, c release.Commit, wanted string) string {
-	var b strings.Builder
-	moved := wanted != c.Bad.Revision.Inputs
-	switch {
-	case c.Rollback == nil:
-		fmt.Fprintf(&b, "%s: revert refused promotion%s\n\n", key, number(c.Bad.Promotion))
-	case moved:
-		fmt.Fprintf(&b, "%s: hold %s\n\n", key, version(&c.Bad.Revision))
-	default:
-		fmt.Fprintf(&b, "%s: roll back to %s\n\n", key, version(c.Previous))
-	}
-	fmt.Fprintf(&b, "%s\n\n", c.Reason)
-	b.WriteString(next(key, c, moved))
-	return b.String()
+// text is what a commit says. Values are written as they are: the formatter of
+// messages makes them harmless.
+type text struct {
+	key release.Key
+	release.Commit
+	found     finding
+	unwritten error
+	sluice    string // version
 }
 
-func next(key release.Key, c release.Commit, moved bool) string {
-	switch {
-	case c.Rollback == nil:
-		return "The directory is what it was, which is what runs. Open the promotion again\nonce what stood in its way is mended."
-	case moved:
-		return "Something newer was merged meanwhile and is left alone."
-	case c.Hold == nil:
-		return "Traffic was moved back before this commit was made. Nothing is held\nagainst the release: it may be promoted again."
+// restores reports whether the commit changes the release's directory.
+func (t text) restores() bool { return t.found == failed && t.Good != "" }
+
+// message tells the reader of the history what happened and what to do next.
+func (t text) message() string {
+	parts := []string{fmt.Sprintf("%s: %s", t.key, t.subject()), t.reason(), t.directory(), t.hold()}
+	var said []string
+	for _, p := range parts {
+		if p != "" {
+			said = append(said, p)
+		}
 	}
-	return fmt.Sprintf("Traffic was moved back before this commit was made. What failed is on hold\nin %s/control.yaml; promote something newer, or take the hold out in\na reviewed pull request.", key)
+	return strings.Join(said, "\n\n")
+}
+
+func (t text) subject() string {
+	switch {
+	case t.Rollback == nil:
+		return "revert refused promotion" + number(t.Bad.Promotion)
+	case !t.restores() && t.found == newer:
+		return fmt.Sprintf("hold %s, a newer promotion stays", version(t.Bad.Revision))
+	case !t.restores():
+		return "hold " + version(t.Bad.Revision)
+	case t.Previous == nil:
+		return "take back first deployment, " + version(t.Bad.Revision)
+	}
+	return "roll back to " + version(*t.Previous)
+}
+
+func (t text) reason() string {
+	if t.Rollback == nil && t.Reason != "" {
+		return "Refused because of " + t.Reason
+	}
+	return t.Reason
+}
+
+// directory says what became of the release's directory.
+func (t text) directory() string {
+	switch {
+	case t.restores() && t.Previous == nil:
+		return "The directory is what it was before the promotion. Nothing serves."
+	case t.restores() && t.Rollback == nil:
+		return "The directory is what it was, which is what runs. Promote again once what\nstood in the way is mended."
+	case t.restores():
+		return "Traffic was moved back before this commit was made. The directory is what\nit was when what runs now was promoted."
+	}
+	switch t.found {
+	case failed:
+		return "There is no earlier state to go back to, so the directory stays as it is."
+	case already:
+		return "Somebody had already put the directory back."
+	case gone:
+		return fmt.Sprintf("%s/%s is not there any more and is not brought back.", t.key, releaseFile)
+	case unusable:
+		return "What the directory asks for now cannot be read and is left alone."
+	case newer:
+	}
+	return "Something newer was merged for this release meanwhile and is left alone."
+}
+
+func (t text) hold() string {
+	switch {
+	case t.Rollback == nil:
+		return ""
+	case t.Hold == nil:
+		return "Nothing is held against what was rolled back: it may be promoted again."
+	case t.unwritten != nil:
+		return fmt.Sprintf("What failed is on hold. %s could not\nbe read, so the hold is not in it yet.", environments.ControlPath(t.key))
+	}
+	return fmt.Sprintf("What failed is on hold in %s. Promote\nsomething newer, or take the hold out in a reviewed pull request.", environments.ControlPath(t.key))
 }
 
 func number(p release.Promotion) string {
@@ -46,11 +100,8 @@ func number(p release.Promotion) string {
 	return fmt.Sprintf(" #%d", p.PullRequest)
 }
 
-func version(r *release.Revision) string {
-	switch {
-	case r == nil:
-		return "nothing"
-	case r.Version != "":
+func version(r release.Revision) string {
+	if r.Version != "" {
 		return r.Version
 	}
 	return r.ID
@@ -58,47 +109,83 @@ func version(r *release.Revision) string {
 
 // trailers are for people and for searching the history. Nothing decides by
 // them, since anybody can write one.
-func (c *Committer) trailers(key release.Key, commit release.Commit) []gitsource.Trailer {
-	var out []gitsource.Trailer
-	add := func(key, value string) {
-		if value != "" {
-			out = append(out, gitsource.Trailer{Key: key, Value: value})
-		}
+func (t text) trailers() []gitsource.Trailer {
+	l := list{{Key: "Release", Value: t.key.String()}}
+	if t.restores() {
+		l.digests("Artifact-Digest", t.Previous)
+		l.digests("Previous-Digest", &t.Bad.Revision)
 	}
-	add("Release", key.String())
-	if commit.Previous != nil {
-		for _, a := range commit.Previous.Artifacts {
-			add("Artifact-Digest", a.Digest)
-		}
+	l.add("Pull-Request", t.Bad.Promotion.URL)
+	for _, login := range t.Bad.Promotion.ApprovedBy {
+		l.add("Approved-By", login)
 	}
-	for _, a := range commit.Bad.Revision.Artifacts {
-		add("Previous-Digest", a.Digest)
+	if t.Rollback == nil {
+		l.gates(t.Gates)
+	} else {
+		l.rollback(*t.Rollback, t.Commit)
 	}
-	add("Pull-Request", commit.Bad.Promotion.URL)
-	for _, login := range commit.Bad.Promotion.ApprovedBy {
-		add("Approved-By", login)
-	}
-	for _, g := range commit.Gates {
-		if commit.Rollback == nil && g.Verdict != "pass" {
-			add("Gate", fmt.Sprintf("%s=%s; %s", g.Name, g.Verdict, g.Reason))
-		}
-	}
-	if b := commit.Rollback; b != nil {
-		add("Analysis", measurement(*b, commit.Verdict))
-		add("Rollback-Of", commit.Bad.Promotion.Commit)
-		add("Rollback-Id", b.ID)
-		add("Detected-At", b.DetectedAt.UTC().Format(time.RFC3339Nano))
-		add("Traffic-Back-At", b.TrafficBackAt.UTC().Format(time.RFC3339Nano))
-	}
-	add("Policy-Commit", commit.Bad.Promotion.Policy)
-	add("Sluice-Version", c.Version)
-	return out
+	l.add("Policy-Commit", t.Bad.Promotion.Policy)
+	l.add("Sluice-Version", t.sluice)
+	return l
 }
 
-func measurement(b release.Rollback, v analysis.Verdict) string {
-	if b.Cause != release.AnalysisFailed && b.Cause != release.OverExposed {
+type list []gitsource.Trailer
+
+// add leaves out what is not known.
+func (l *list) add(key, value string) {
+	if strings.TrimSpace(value) != "" {
+		*l = append(*l, gitsource.Trailer{Key: key, Value: value})
+	}
+}
+
+func (l *list) digests(key string, r *release.Revision) {
+	if r == nil {
+		return
+	}
+	for _, a := range r.Artifacts {
+		l.add(key, a.Digest)
+	}
+}
+
+// gates lists those that stood in the way.
+func (l *list) gates(gates []release.Gate) {
+	for _, g := range gates {
+		if g.Verdict != "pass" {
+			l.add("Gate", fmt.Sprintf("%s=%s; %s", g.Name, g.Verdict, g.Reason))
+		}
+	}
+}
+
+func (l *list) rollback(b release.Rollback, c release.Commit) {
+	l.add("Analysis", measurement(b, c))
+	l.add("Rollback-Of", c.Bad.Promotion.Commit)
+	l.add("Rollback-Id", b.ID)
+	l.add("Detected-At", instant(b.DetectedAt))
+	l.add("Traffic-Back-At", instant(b.TrafficBackAt))
+}
+
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// measurement has the numbers where the analysis decided, in per cent of the
+// requests. Without a stable revision there is no baseline and the limit is a
+// rate of its own.
+func measurement(b release.Rollback, c release.Commit) string {
+	v := c.Verdict
+	if v.Metric == "" || b.Cause != release.AnalysisFailed && b.Cause != release.OverExposed {
 		return fmt.Sprintf("%s; %s", b.Cause, b.Measurement)
 	}
-	return fmt.Sprintf("%s baseline=%.2f%% canary=%.2f%% limit=%+.2f evidence=%.3g needed=%.3g requests=%d verdict=%s",
-		v.Metric, 100*v.StableRate, 100*v.CandidateRate, 100*v.Threshold, v.Evidence, v.Needed, v.Candidate.Requests, v.Outcome)
+	return string(v.Metric) + baseline(v, c.Previous == nil) + fmt.Sprintf(" evidence=%.3g needed=%.3g requests=%d verdict=%s",
+		v.Evidence, v.Needed, v.Candidate.Requests, v.Outcome)
+}
+
+func baseline(v analysis.Verdict, alone bool) string {
+	if alone {
+		return fmt.Sprintf(" canary=%.2f%% limit=%.2f%%", 100*v.CandidateRate, 100*v.Threshold)
+	}
+	return fmt.Sprintf(" baseline=%.2f%% canary=%.2f%% limit=+%.2fpp", 100*v.StableRate, 100*v.CandidateRate, 100*v.Threshold)
 }
