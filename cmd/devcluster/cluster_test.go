@@ -391,9 +391,10 @@ func (s *suite) routeStatus(t *testing.T) {
 
 // answer is what the Prometheus API says.
 type answer struct {
-	Status    string `json:"status"`
-	ErrorType string `json:"errorType"`
-	Error     string `json:"error"`
+	Status    string   `json:"status"`
+	ErrorType string   `json:"errorType"`
+	Error     string   `json:"error"`
+	Warnings  []string `json:"warnings"`
 	Data      struct {
 		ResultType string `json:"resultType"`
 		Result     []struct {
@@ -474,9 +475,9 @@ func (s *suite) queryErrors(t *testing.T) {
 	a, code = s.query(t, "query_range", url.Values{"query": {`up`}, "start": {"0"}, "end": {"100000"}, "step": {"1"}})
 	assert.Equal(t, http.StatusBadRequest, code)
 	assert.Contains(t, a.Error, "11000")
-	a, code = s.query(t, "query", url.Values{"query": {`up`}, "limit": {"1"}})
-	assert.Equal(t, http.StatusBadRequest, code)
-	assert.Contains(t, a.Error, "limit")
+	two := `label_replace(vector(1),"a","b","","") or label_replace(vector(1),"a","c","","")`
+	a, _ = s.query(t, "query", url.Values{"query": {two}, "limit": {"1"}})
+	assert.Equal(t, []string{"results truncated due to limit"}, a.Warnings)
 	a, _ = s.query(t, "query", url.Values{"query": {`rate(up[1m])`}})
 	assert.Equal(t, "success", a.Status)
 }

@@ -72,7 +72,7 @@
 //
 // The component prometheus scrapes the targets of all *.json files (file_sd format)
 // in the targets directory and serves GET and POST /api/v1/query and
-// /api/v1/query_range as a Prometheus server does, without the parameters limit and
+// /api/v1/query_range as a Prometheus server does, without the parameter
 // stats, and GET /-/ready. Files are noticed when they change; write them elsewhere
 // and rename them into place. Labels of the exposition win over those of the target
 // (honor_labels); a target without a job label has the job devcluster. Series that

@@ -27,7 +27,7 @@ const (
 )
 
 // queryAPI serves the two query endpoints with the parameters, answers and errors
-// of a Prometheus server. Of the optional parameters, limit and stats are refused.
+// of a Prometheus server. Of the optional parameters, stats is refused.
 func queryAPI(engine *promql.Engine, store storage.Queryable) http.Handler {
 	api := &querier{engine: engine, store: store}
 	mux := http.NewServeMux()
@@ -150,10 +150,12 @@ func (q *querier) over(r *http.Request) (parser.Value, annotations.Annotations, 
 
 // evaluate runs the query that prepare makes.
 func (q *querier) evaluate(r *http.Request, prepare func(context.Context, promql.QueryOpts) (promql.Query, error)) (parser.Value, annotations.Annotations, error) {
-	for _, name := range []string{"limit", "stats"} {
-		if r.FormValue(name) != "" {
-			return nil, nil, badParameter{name, errors.New("not supported here")}
-		}
+	if r.FormValue("stats") != "" {
+		return nil, nil, badParameter{"stats", errors.New("not supported here")}
+	}
+	limit, err := parseLimit(r.FormValue("limit"))
+	if err != nil {
+		return nil, nil, badParameter{"limit", err}
 	}
 	ctx := r.Context()
 	if text := r.FormValue("timeout"); text != "" {
@@ -182,7 +184,39 @@ func (q *querier) evaluate(r *http.Request, prepare func(context.Context, promql
 	if result.Err != nil {
 		return nil, nil, result.Err
 	}
-	return detach(result.Value), result.Warnings, nil
+	value, cut := truncate(detach(result.Value), limit)
+	if cut {
+		result.Warnings.Add(errTruncated)
+	}
+	return value, result.Warnings, nil
+}
+
+var errTruncated = errors.New("results truncated due to limit")
+
+// parseLimit reads how many series may come back; 0 is all.
+func parseLimit(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 0 {
+		return 0, errors.New("limit must be a non-negative number")
+	}
+	return limit, nil
+}
+
+func truncate(v parser.Value, limit int) (_ parser.Value, cut bool) {
+	switch value := v.(type) {
+	case promql.Vector:
+		if limit > 0 && len(value) > limit {
+			return value[:limit], true
+		}
+	case promql.Matrix:
+		if limit > 0 && len(value) > limit {
+			return value[:limit], true
+		}
+	}
+	return v, false
 }
 
 // detach copies what query.Close gives back to the engine's pools.
