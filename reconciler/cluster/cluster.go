@@ -11,10 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/restmapper"
 
 	"github.com/sluice-cd/sluice/reconciler/release"
 	"github.com/sluice-cd/sluice/reconciler/render"
@@ -27,9 +25,6 @@ const (
 	// concurrency is how many requests one Converge has in flight. More gains
 	// nothing against one API server and starves other releases.
 	concurrency = 8
-	// kindsRetry is the pause before the API server is asked again which kinds
-	// it serves.
-	kindsRetry = time.Second
 )
 
 // Errors that a caller branches on.
@@ -61,7 +56,7 @@ type resourceClient = dynamic.ResourceInterface
 // A Cluster is one Kubernetes cluster.
 type Cluster struct {
 	client    *dynamic.DynamicClient
-	kinds     *restmapper.DeferredDiscoveryRESTMapper
+	kinds     *kinds
 	namespace string
 	log       *slog.Logger
 	watches   *watches
@@ -92,7 +87,7 @@ func New(config Config) (*Cluster, error) {
 	}
 	return &Cluster{
 		client:    client,
-		kinds:     restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(discoverer)),
+		kinds:     newKinds(discoverer),
 		namespace: config.Namespace,
 		log:       config.Log,
 		watches:   newWatches(config.Log, config.Wake),
@@ -102,17 +97,17 @@ func New(config Config) (*Cluster, error) {
 
 // Run keeps the informers running until ctx ends.
 func (c *Cluster) Run(ctx context.Context) error {
-	var running sync.WaitGroup
-	running.Go(func() { c.watches.run(ctx) })
-	defer running.Wait()
-	for c.watchBasics() != nil {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(kindsRetry):
-		}
+	for _, gvk := range basics() {
+		_, _ = c.kinds.mapping(gvk) // asks for it; a failure is told to whoever needs the kind
 	}
-	<-ctx.Done()
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { c.watches.run(ctx) })
+	c.kinds.run(ctx, func(m *meta.RESTMapping) {
+		if err := c.watches.add(m.GroupVersionKind.GroupKind(), c.client.Resource(m.Resource)); err != nil {
+			c.log.Error("kind not watched", "kind", m.GroupVersionKind.String(), "reason", err)
+		}
+	})
 	return ctx.Err()
 }
 
@@ -127,36 +122,11 @@ func basics() []schema.GroupVersionKind {
 	}
 }
 
-func (c *Cluster) watchBasics() error {
-	for _, gvk := range basics() {
-		err := c.watch(gvk)
-		if meta.IsNoMatchError(err) && gvk.Group == gatewayGroup {
-			continue // a cluster without the Gateway API
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// watch makes sure that the kind has an informer.
-func (c *Cluster) watch(gvk schema.GroupVersionKind) error {
-	if c.watches.kind(gvk.GroupKind()) != nil {
-		return nil
-	}
-	mapping, err := c.kinds.RESTMapping(gvk.GroupKind(), gvk.Version)
-	if err != nil {
-		return fmt.Errorf("look up kind %s: %w", gvk.Kind, err)
-	}
-	return c.watches.add(gvk.GroupKind(), c.client.Resource(mapping.Resource))
-}
-
 // resource is the client for one kind in one namespace.
 func (c *Cluster) resource(gvk schema.GroupVersionKind, namespace string) (resourceClient, error) {
-	mapping, err := c.kinds.RESTMapping(gvk.GroupKind(), gvk.Version)
+	mapping, err := c.kinds.mapping(gvk)
 	if err != nil {
-		return nil, fmt.Errorf("look up kind %s: %w", gvk.Kind, err)
+		return nil, err
 	}
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
 		return c.client.Resource(mapping.Resource).Namespace(namespace), nil
@@ -171,16 +141,16 @@ func (c *Cluster) now() time.Time { return time.Now() }
 // synced makes sure that every kind in use is watched and that its cache has
 // been filled. An ErrUnknown wraps why not.
 func (c *Cluster) synced(kinds map[schema.GroupKind]schema.GroupVersionKind) error {
-	for _, gvk := range kinds {
-		if err := c.watch(gvk); err != nil {
-			if meta.IsNoMatchError(err) {
-				return fmt.Errorf("watch %s: the cluster does not know this kind; install its CustomResourceDefinition: %w", gvk, err)
-			}
-			return errors.Join(ErrUnknown, err)
+	for kind, gvk := range kinds {
+		if _, err := c.kinds.mapping(gvk); err != nil {
+			return err
 		}
-		k := c.watches.kind(gvk.GroupKind())
+		k := c.watches.kind(kind)
+		if k == nil {
+			return fmt.Errorf("%w: kind %s is not watched yet", ErrUnknown, kind)
+		}
 		if !k.informer.HasSynced() {
-			return errors.Join(fmt.Errorf("%w: the cache of %s is not filled yet", ErrUnknown, gvk.Kind), k.trouble())
+			return errors.Join(fmt.Errorf("%w: the cache of %s is not filled yet", ErrUnknown, kind), k.trouble())
 		}
 	}
 	return nil

@@ -32,13 +32,13 @@ const noRevision = "none"
 
 const gatewayGroup = "gateway.networking.k8s.io"
 
+// Kinds that Sluice knows more about than how to apply them. Never assigned to.
 var (
 	kindPod           = schema.GroupKind{Kind: "Pod"}
 	kindService       = schema.GroupKind{Kind: "Service"}
 	kindConfigMap     = schema.GroupKind{Kind: "ConfigMap"}
 	kindSecret        = schema.GroupKind{Kind: "Secret"}
 	kindAccount       = schema.GroupKind{Kind: "ServiceAccount"}
-	kindClaim         = schema.GroupKind{Kind: "PersistentVolumeClaim"}
 	kindEndpointSlice = schema.GroupKind{Group: "discovery.k8s.io", Kind: "EndpointSlice"}
 	kindDeployment    = schema.GroupKind{Group: "apps", Kind: "Deployment"}
 	kindStatefulSet   = schema.GroupKind{Group: "apps", Kind: "StatefulSet"}
@@ -51,7 +51,7 @@ var (
 // labelOf is a release's name as a label value and as a ConfigMap's name.
 func labelOf(key release.Key) string { return key.Environment + "." + key.Service }
 
-// keyOf reads a label value; false when it names no release.
+// releaseOf reads a label value; false when it names no release.
 func releaseOf(label string) (release.Key, bool) {
 	environment, service, ok := strings.Cut(label, ".")
 	if !ok || environment == "" || service == "" {

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	"github.com/sluice-cd/sluice/reconciler/release"
 )
@@ -29,6 +30,10 @@ const indexRelease = "release"
 // stands in for a watch event that has not come. Past it the cache is right:
 // the object may have come and gone while the watch was down.
 const ownWritesLast = 30 * time.Second
+
+// silence is how long a watch may take to begin before its cache counts as
+// behind.
+const silence = 3 * time.Second
 
 // watches holds one informer for each kind that any release uses. Informers
 // are shared by all releases and see only objects with the release label.
@@ -55,6 +60,7 @@ type watched struct {
 	resource dynamic.NamespaceableResourceInterface
 	informer cache.SharedIndexInformer
 	failure  atomic.Pointer[error] // of the last list or watch request; nil when it worked
+	asking   atomic.Int64          // when a request without an answer yet began, in Unix nanoseconds; 0 when there is none
 	started  bool                  // owned by Run
 }
 
@@ -72,6 +78,8 @@ func newWatches(log *slog.Logger, wake func(release.Key)) *watches {
 func (w *watches) run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
+	// client-go would log each lost watch by itself, ten lines at a time.
+	ctx = klog.NewContext(ctx, klog.Logger{})
 	for {
 		for _, k := range w.all() {
 			if !k.started {
@@ -146,6 +154,7 @@ func (k *watched) prepare(kind schema.GroupKind, w *watches) error {
 
 func (k *watched) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	options.LabelSelector = labelRelease
+	k.asking.Store(time.Now().UnixNano())
 	list, err := k.resource.List(ctx, options)
 	k.note(err)
 	return list, err
@@ -153,12 +162,14 @@ func (k *watched) list(ctx context.Context, options metav1.ListOptions) (runtime
 
 func (k *watched) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	options.LabelSelector = labelRelease
+	k.asking.Store(time.Now().UnixNano())
 	stream, err := k.resource.Watch(ctx, options)
 	k.note(err)
 	return stream, err
 }
 
 func (k *watched) note(err error) {
+	k.asking.Store(0)
 	if err == nil {
 		k.failure.Store(nil)
 		return
@@ -170,6 +181,10 @@ func (k *watched) note(err error) {
 func (k *watched) trouble() error {
 	if err := k.failure.Load(); err != nil {
 		return *err
+	}
+	// client-go tries for ten seconds to reach a server that hangs up.
+	if began := k.asking.Load(); began != 0 && time.Since(time.Unix(0, began)) > silence {
+		return fmt.Errorf("no answer for more than %s", silence)
 	}
 	return nil
 }
