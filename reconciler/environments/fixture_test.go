@@ -137,8 +137,48 @@ const token = "ghp_canary0123456789canary0123456789"
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
-	w.forge = forgetest.New(t, forgetest.Options{
+	seed.once.Do(func() {
+		w := &world{t: t, now: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)}
+		w.serve(seed.dir)
+		w.write()
+		seed.base, seed.built, seed.genesis = w.base, w.built, w.genesis
+	})
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(seed.dir)))
+	w := &world{t: t, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), base: seed.base, built: seed.built, genesis: seed.genesis}
+	w.serve(dir)
+	for _, name := range []string{"test", "sast"} {
+		w.check(w.source, w.built, name, "success")
+	}
+	w.open()
+	var err error
+	w.record, err = w.envs.Begin(t.Context(), w.genesis)
+	require.NoError(t, err)
+	return w
+}
+
+// seed is what every world begins with. It is made once, because that takes
+// dozens of processes.
+var seed struct {
+	once                      sync.Once
+	dir, base, built, genesis string
+}
+
+func TestMain(m *testing.M) {
+	var err error
+	if seed.dir, err = os.MkdirTemp("", "environments-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(seed.dir)
+	os.Exit(code)
+}
+
+// serve starts the forge over the repositories in dir.
+func (w *world) serve(dir string) {
+	w.t.Helper()
+	var err error
+	w.forge, err = forgetest.Start(w.t.Context(), dir, forgetest.Options{
 		Now: w.clock,
 		Users: []forgetest.User{
 			{Login: "sluice", ID: 11, Token: token, Kind: "Bot"},
@@ -158,21 +198,13 @@ func newWorld(t testing.TB) *world {
 			{FullName: "mallory/environments", ForkOf: repoName},
 		},
 	})
+	require.NoError(w.t, err)
 	w.repo, w.source = w.forge.Repository(repoName), w.forge.Repository(sourceName)
-	w.write()
-	w.open()
-	var err error
-	w.record, err = w.envs.Begin(t.Context(), w.genesis)
-	require.NoError(t, err)
-	return w
 }
 
 // write makes the first commits of both repositories.
 func (w *world) write() {
 	w.built = w.must(w.source.Push("alice", "main", "build", map[string]string{"main.go": "package main\n"}))
-	for _, name := range []string{"test", "sast"} {
-		w.check(w.source, w.built, name, "success")
-	}
 	w.base = w.push("main", map[string]string{
 		"sluice.yaml":                                policy,
 		"services/checkout/service.yaml":             service,
@@ -341,16 +373,6 @@ func (w *world) verdicts() map[string]gate.Result {
 	w.t.Helper()
 	w.poll()
 	return w.judge(w.facts(w.candidate(production)))
-}
-
-// inputs of a release at the tip of a branch, as a poll would find them.
-func (w *world) inputs(name, commit string) string {
-	w.t.Helper()
-	_, err := w.mirror.Fetch(w.t.Context(), commit)
-	require.NoError(w.t, err)
-	in, err := w.envs.Inputs(w.rules(), key(name), commit)
-	require.NoError(w.t, err)
-	return in
 }
 
 func with(files map[string]string, more map[string]string) map[string]string {
