@@ -1,15 +1,13 @@
 package audit
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/sluice-cd/sluice/gitsource"
 	"github.com/sluice-cd/sluice/reconciler"
@@ -19,17 +17,6 @@ import (
 // Branch is where evidence is kept.
 const Branch = "sluice/audit"
 
-// A Record is one file of the branch.
-type Record struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	// ID is the intent that asked for the record. It never repeats with other
-	// content.
-	ID      string           `json:"id"`
-	Version string           `json:"sluiceVersion"`
-	Spec    release.Evidence `json:"spec"`
-}
-
 // Writer commits to a branch; see gitsource.Writer.
 type Writer interface {
 	Write(ctx context.Context, p gitsource.Proposal) (sha string, err error)
@@ -37,33 +24,35 @@ type Writer interface {
 
 // A Ledger appends to the audit branch.
 type Ledger struct {
-	Writer  Writer
+	Writer Writer
+	// Version of Sluice, for the records.
 	Version string
 }
 
 // Append implements reconciler.Ledger.
 func (l *Ledger) Append(ctx context.Context, id string, e release.Evidence) error {
-	data, err := l.encode(id, e)
+	data, err := encode(id, l.Version, e)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", reconciler.ErrRefused, err)
 	}
 	path := Path(id, e)
 	_, err = l.Writer.Write(ctx, gitsource.Proposal{
-		Branch: Branch, Time: e.At, Create: true,
+		Branch: Branch, Time: dated(e.At, time.Now()), Create: true,
 		Decide: func(tip gitsource.TipView) (gitsource.Plan, error) {
-			if done, err := exists(tip, path); err != nil || done {
+			if done, err := exists(tip, path, id); err != nil || done {
 				return gitsource.Plan{}, err
 			}
 			return gitsource.Plan{
-				Message: fmt.Sprintf("%s: %s", e.Release, title(e)),
-				Edits:   []gitsource.Edit{gitsource.SetFile{Path: path, Content: data}},
+				Message:  message(e),
+				Trailers: l.trailers(e),
+				Edits:    []gitsource.Edit{gitsource.SetFile{Path: path, Content: data}},
 			}, nil
 		},
 	})
 	switch {
 	case errors.Is(err, gitsource.ErrNothingToDo):
 		return nil
-	case errors.Is(err, gitsource.ErrRefused):
+	case errors.Is(err, gitsource.ErrRefused), errors.Is(err, gitsource.ErrBadPlan), errors.Is(err, gitsource.ErrBadMessage):
 		return fmt.Errorf("append evidence: %w: %w", reconciler.ErrRefused, err)
 	case err != nil:
 		return fmt.Errorf("append evidence: %w", err)
@@ -71,42 +60,56 @@ func (l *Ledger) Append(ctx context.Context, id string, e release.Evidence) erro
 	return nil
 }
 
-func (l *Ledger) encode(id string, e release.Evidence) ([]byte, error) {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	record := Record{APIVersion: "sluice.dev/v1alpha1", Kind: "Evidence", ID: id, Version: l.Version, Spec: e}
-	if err := encoder.Encode(record); err != nil {
-		return nil, fmt.Errorf("encode evidence %s: %w", id, err)
+// dated is when the thing happened, unless the clock was ahead then.
+func dated(at, now time.Time) time.Time {
+	if at.IsZero() || at.After(now) {
+		return now
 	}
-	return b.Bytes(), nil
+	return at
 }
 
-func exists(tip gitsource.TipView, path string) (bool, error) {
+// exists reports whether the record is there. Anything else in its place was
+// not written by Sluice, and is neither believed nor overwritten.
+func exists(tip gitsource.TipView, path, id string) (bool, error) {
 	if tip.SHA == "" {
 		return false, nil
 	}
-	_, err := tip.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// Path is where a record is kept: sorted by release and time, and told apart by
-// its id.
-func Path(id string, e release.Evidence) string {
-	sum := sha256.Sum256([]byte(id))
-	return fmt.Sprintf("evidence/%s/%s-%s-%s.json", e.Release,
-		e.At.UTC().Format("20060102T150405Z"), e.Kind, hex.EncodeToString(sum[:4]))
-}
-
-func title(e release.Evidence) string {
+	data, err := tip.ReadFile(path)
 	switch {
-	case e.Kind == "rollout" && e.Candidate != nil:
-		return strings.TrimSpace(e.Candidate.Revision.Version + " " + e.Outcome)
-	default:
-		return e.Outcome
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case errors.Is(err, fs.ErrInvalid), errors.Is(err, gitsource.ErrNotRegular), errors.Is(err, gitsource.ErrFileTooLarge):
+		return false, fmt.Errorf("%w: %w", gitsource.ErrBadPlan, err)
+	case err != nil:
+		return false, err
 	}
+	var there struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(data, &there); err != nil || there.ID != id {
+		return false, fmt.Errorf("%w: %s is not the evidence %s", gitsource.ErrBadPlan, path, id)
+	}
+	return true, nil
+}
+
+func message(e release.Evidence) string {
+	subject := e.Outcome
+	if e.Candidate != nil && e.Candidate.Revision.Version != "" {
+		subject = e.Candidate.Revision.Version + " " + subject
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s: %s\n\n%s", e.Release, subject, e.Reason))
+}
+
+// trailers are for people and for searching the log.
+func (l *Ledger) trailers(e release.Evidence) []gitsource.Trailer {
+	out := []gitsource.Trailer{{Key: "Release", Value: e.Release}}
+	if e.Candidate != nil {
+		for _, a := range e.Candidate.Revision.Artifacts {
+			out = append(out, gitsource.Trailer{Key: "Artifact-Digest", Value: a.Digest})
+		}
+	}
+	if e.Hold != nil {
+		out = append(out, gitsource.Trailer{Key: "Rollback-Id", Value: e.Hold.ID})
+	}
+	return append(out, gitsource.Trailer{Key: "Sluice-Version", Value: l.Version})
 }
