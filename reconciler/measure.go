@@ -76,9 +76,9 @@ func lastTick(in analysis.Input) time.Time {
 // podPrefix begins the names of a revision's pods.
 func podPrefix(output render.Output) (string, error) {
 	var names []string
-	for _, w := range output.Report.Workloads {
-		if w.Kind == "Deployment" {
-			names = append(names, w.Name)
+	for _, object := range output.Workload {
+		if object.GetKind() == "Deployment" {
+			names = append(names, object.GetName())
 		}
 	}
 	if len(names) != 1 {

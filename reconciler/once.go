@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
 	"github.com/sluice-cd/sluice/reconciler/render"
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 // A pass is one look at one release.
@@ -40,7 +41,7 @@ func (c *Reconciler) Once(ctx context.Context, key release.Key) (time.Time, erro
 		return time.Time{}, errors.Join(observed, err)
 	}
 	err = errors.Join(observed, p.converge(ctx), p.pay(ctx))
-	if moved && err == nil {
+	if err == nil && (moved || p.owesMore()) {
 		return p.now, nil // look at once at what the change has done
 	}
 	return release.Wake(p.record, p.now), err
@@ -66,6 +67,9 @@ func (p *pass) locate() error {
 	environment, ok := p.rules.Policy.Environment(p.key.Environment)
 	if !ok {
 		return fmt.Errorf("locate %s: the policy in force has no environment %s", p.key, p.key.Environment)
+	}
+	if environment.Cluster != (schemas.Cluster{}) {
+		return fmt.Errorf("locate %s: the policy names a cluster for %s; this version runs releases in the daemon's own cluster only", p.key, p.key.Environment)
 	}
 	service, ok := p.rules.Services[p.key.Service]
 	if !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sluice-cd/sluice/reconciler/release"
 )
@@ -31,6 +32,12 @@ func (p *pass) pay(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// owesMore reports whether what was done made something else due that nobody
+// has refused.
+func (p *pass) owesMore() bool {
+	return !p.Observe && slices.ContainsFunc(release.Owed(p.record), func(i release.Intent) bool { return i.Refused == "" })
 }
 
 func (p *pass) effect(ctx context.Context, i release.Intent) (commit string, err error) {

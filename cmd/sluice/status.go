@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-cd/sluice/reconciler/cluster"
+	"github.com/sluice-cd/sluice/reconciler/release"
+	"github.com/sluice-cd/sluice/schemas"
+)
+
+// errPending ends a command with exit code 8: there is an answer, and it is
+// "not yet".
+var errPending = errors.New("not decided yet")
+
+// recordFlags say where the daemon keeps its records.
+type recordFlags struct {
+	cluster schemas.DaemonCluster
+	output  string
+}
+
+func (f *recordFlags) add(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&f.cluster.KubeconfigFile, "kubeconfig", "", "kubeconfig file (default: as kubectl finds it)")
+	flags.StringVar(&f.cluster.Context, "context", "", "context of the kubeconfig")
+	flags.StringVarP(&f.cluster.Namespace, "namespace", "n", "sluice", "namespace of the daemon's records")
+	flags.StringVarP(&f.output, "output", "o", "table", "table or json")
+}
+
+func (f *recordFlags) check() error {
+	if f.output != "table" && f.output != "json" {
+		return fmt.Errorf("output %q is neither table nor json", f.output)
+	}
+	return nil
+}
+
+// records reads every release's record, sorted by name.
+func (f *recordFlags) records(ctx context.Context) ([]release.Record, error) {
+	config, err := clientConfig(f.cluster)
+	if err != nil {
+		return nil, err
+	}
+	kube, err := cluster.New(cluster.Config{REST: config, Namespace: f.cluster.Namespace, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	documents, err := kube.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the daemon's records in namespace %s: %w", f.cluster.Namespace, err)
+	}
+	var out []release.Record
+	for _, d := range documents {
+		if !strings.Contains(d.Name, ".") {
+			continue // the repository's own record
+		}
+		r, err := release.Decode(d.Data)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b release.Record) int { return strings.Compare(a.Key.String(), b.Key.String()) })
+	return out, nil
+}
+
+func newStatusCommand() *cobra.Command {
+	var flags recordFlags
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "Show every release: what runs, what is wanted, and why it is not moving",
+		Example: `  sluice status
+  sluice status -o json | jq '.items[] | select(.phase != "stable")'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flags.check(); err != nil {
+				return err
+			}
+			records, err := flags.records(cmd.Context())
+			if err != nil {
+				return codedError{exitFailed, err}
+			}
+			now := time.Now().UTC()
+			items := make([]release.Explanation, len(records))
+			for i, r := range records {
+				items[i] = release.Explain(r, now)
+			}
+			if flags.output == "json" {
+				return printJSON(cmd.OutOrStdout(), "StatusList", map[string]any{"items": items})
+			}
+			return printStatus(cmd.OutOrStdout(), records, items, now)
+		},
+	}
+	flags.add(command)
+	return command
+}
+
+func printStatus(w io.Writer, records []release.Record, items []release.Explanation, now time.Time) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "RELEASE\tPHASE\tSTABLE\tCANDIDATE\tSINCE\tWHY")
+	for i, r := range records {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Key, r.Phase,
+			shortVersion(r.Stable), candidateVersion(r), age(now.Sub(r.Since)), items[i].Title)
+	}
+	return table.Flush()
+}
+
+func candidateVersion(r release.Record) string {
+	if r.Candidate == nil {
+		return "-"
+	}
+	return shortVersion(&r.Candidate.Revision)
+}
+
+func shortVersion(r *release.Revision) string {
+	switch {
+	case r == nil:
+		return "-"
+	case r.Version != "":
+		return r.Version
+	}
+	return r.ID
+}
+
+// age is a duration as people say it.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// printJSON writes an object with apiVersion and kind beside its own fields.
+func printJSON(w io.Writer, kind string, fields map[string]any) error {
+	fields["apiVersion"], fields["kind"] = schemas.APIVersion, kind
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(fields)
+}
