@@ -274,14 +274,4 @@ func gateway() shop {
 	return production().with(func(s *shop) { s.replicas = 2 })
 }
 
-func patches(requests []string) []string {
-	var out []string
-	for _, r := range requests {
-		if strings.HasPrefix(r, "PATCH") {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
 var errReset = fmt.Errorf("read tcp 127.0.0.1: connection reset by peer")
