@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -281,61 +282,50 @@ func mark(s forge.StatusState) string {
 }
 
 // walks watches the weights of production's route until the last one is there.
-// Every weight has to be seen, in this order, and no other.
+// Every weight has to be seen, in this order, and no other. What the judge said
+// of a step is told when the step is over.
 func (w *world) walks(ctx context.Context, weights []int) error {
-	next := 0
+	next, last, verdict := 0, 0, ""
 	return until(ctx, fmt.Sprintf("the weights %v", weights), func(ctx context.Context) (bool, string, error) {
-		weight, err := w.weight(ctx)
+		weight, now, err := w.weight(ctx)
 		if err != nil {
 			return false, "", err
 		}
-		last := 0
-		if next > 0 {
-			last = weights[next-1]
-		}
 		switch {
-		case weight == weights[next] && !(next == 0 && weight == 0):
-			w.say.say("The candidate gets %3d %% of production's traffic%s", weight, w.why(ctx))
-			next++
-		case weight != last:
-			return false, fmt.Sprintf("%d %% instead of %d %% after %d %%", weight, weights[next], last), nil
+		case weight == last:
+			verdict = cmp.Or(now, verdict)
+			return false, fmt.Sprintf("%d %%", weight), nil
+		case weight != weights[next]:
+			return false, "", fmt.Errorf("%w: the candidate has %d %% and not %d %%", errBroken, weight, weights[next])
 		}
-		return next == len(weights), fmt.Sprintf("%d %% at step %d", weight, next), nil
+		if verdict != "" {
+			w.say.quote(verdict)
+		}
+		w.say.say("The candidate gets %3d %% of production's traffic", weight)
+		next, last, verdict = next+1, weight, ""
+		return next == len(weights), "", nil
 	})
 }
 
-// weight is the share that the route gives to the revision that is not stable.
-func (w *world) weight(ctx context.Context) (int, error) {
+// weight is the share that the route gives to the revision that is not stable,
+// and what the judge says of it.
+func (w *world) weight(ctx context.Context) (weight int, verdict string, err error) {
 	route, err := w.kube.route(ctx, "checkout-production")
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	refs := route.Spec.Rules[0].BackendRefs
-	if len(refs) < 2 {
-		return 0, nil
+	i, err := w.item(ctx, production)
+	if err != nil || i.Candidate == nil {
+		return 0, "", err
 	}
-	item, err := w.item(ctx, production)
-	if err != nil || item.Candidate == nil {
-		return 0, err
-	}
-	total := 0
-	for _, ref := range refs {
+	total, candidate := 0, 0
+	for _, ref := range route.Spec.Rules[0].BackendRefs {
 		total += int(weightOf(ref))
-	}
-	for _, ref := range refs {
-		if strings.HasSuffix(string(ref.Name), "-"+item.Candidate.ID) {
-			return 100 * int(weightOf(ref)) / total, nil
+		if strings.HasSuffix(string(ref.Name), "-"+i.Candidate.ID) {
+			candidate += int(weightOf(ref))
 		}
 	}
-	return 0, nil
-}
-
-func (w *world) why(ctx context.Context) string {
-	item, err := w.item(ctx, production)
-	if err != nil || item.Title == "" {
-		return ""
-	}
-	return ": " + item.Title
+	return 100 * candidate / max(total, 1), i.Verdict.Reason, nil
 }
 
 // An item is what the demo reads of `sluice status -o json`.
@@ -345,6 +335,9 @@ type item struct {
 	Title     string    `json:"title"`
 	Stable    *revision `json:"stable"`
 	Candidate *revision `json:"candidate"`
+	Verdict   struct {
+		Reason string `json:"reason"`
+	} `json:"verdict"`
 }
 
 type revision struct {

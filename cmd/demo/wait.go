@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -13,6 +14,9 @@ const (
 	patience  = 3 * time.Minute
 )
 
+// errBroken is wrapped by what must never be seen: waiting on would not help.
+var errBroken = errors.New("that must not happen")
+
 // until looks again and again until done says so. state is what it saw last, for
 // the error when it does not come to that.
 func until(ctx context.Context, what string, look func(context.Context) (done bool, state string, err error)) error {
@@ -23,6 +27,9 @@ func until(ctx context.Context, what string, look func(context.Context) (done bo
 		done, seen, err := look(ctx)
 		if done {
 			return nil
+		}
+		if errors.Is(err, errBroken) {
+			return fmt.Errorf("waited for %s: %w", what, err)
 		}
 		if seen != "" {
 			state = seen

@@ -109,9 +109,20 @@ func printStatus(w io.Writer, records []release.Record, items []release.Explanat
 	fmt.Fprintln(table, "RELEASE\tPHASE\tSTABLE\tCANDIDATE\tSINCE\tWHY")
 	for i, r := range records {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Key, r.Phase,
-			shortVersion(r.Stable), candidateVersion(r), age(now.Sub(r.Since)), items[i].Title)
+			shortVersion(r.Stable), candidateVersion(r), age(now.Sub(r.Since)), cut(items[i].Title))
 	}
 	return table.Flush()
+}
+
+// whyWidth keeps a line of the table readable; explain says everything.
+const whyWidth = 90
+
+func cut(s string) string {
+	runes := []rune(s)
+	if len(runes) <= whyWidth {
+		return s
+	}
+	return string(runes[:whyWidth-1]) + "…"
 }
 
 func candidateVersion(r release.Record) string {

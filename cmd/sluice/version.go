@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -20,7 +21,7 @@ func version() string {
 			return s.Value[:min(12, len(s.Value))]
 		}
 	}
-	return info.Main.Version
+	return strings.Trim(info.Main.Version, "()")
 }
 
 func newVersionCommand() *cobra.Command {
