@@ -202,9 +202,16 @@ func (w *world) do(commit release.Commit) string {
 	require.NoError(w.t, err)
 	if sha != "" {
 		assert.Equal(w.t, w.git("rev-parse", "main"), sha)
-		w.git("fsck", "--strict", "--no-dangling")
 	}
 	return sha
+}
+
+// reset forgets what was done to the branch, as if another test began.
+func (w *world) reset(t *testing.T) {
+	t.Helper()
+	w.t = t
+	require.NoError(t, w.Branch("main", w.bad))
+	w.ClearFaults()
 }
 
 // tree identifies the release's directory at a revision without control.yaml.

@@ -14,6 +14,7 @@ import (
 const controlHead = "apiVersion: sluice.dev/v1alpha1\nkind: Control\n"
 
 func TestHoldKeepsEveryByteThatPeopleWrote(t *testing.T) {
+	w := newWorld(t)
 	entry := "reason: by   hand   # ask alice\n"
 	for name, before := range map[string]string{
 		"no list":                   controlHead + "paused: true # until Monday\nreason: 'audit'\n",
@@ -25,10 +26,9 @@ func TestHoldKeepsEveryByteThatPeopleWrote(t *testing.T) {
 		"the list comes first":      "holds:\n  - digest: " + digest("d") + "\n    " + entry + controlHead,
 		"two, with a folded reason": controlHead + "holds:\n  - revision: " + strings.Repeat("e", 32) + "\n    reason: >-\n      a\n      b # c\n  - digest: " + digest("d") + "\n    " + entry,
 	} {
-		w := newWorld(t)
 		for end, content := range map[string]string{"LF": before, "CRLF": strings.ReplaceAll(before, "\n", "\r\n")} {
 			t.Run(name+" "+end, func(t *testing.T) {
-				require.NoError(t, w.Branch("main", w.bad))
+				w.reset(t)
 				commit := w.rollback()
 				w.commit(map[string]string{"production/checkout/control.yaml": content})
 				assert.NotEmpty(t, w.do(commit))
@@ -55,6 +55,7 @@ func isInsertion(before, after string) bool {
 }
 
 func TestUnusualControlFilesKeepTheirMeaning(t *testing.T) {
+	w := newWorld(t)
 	for name, content := range map[string]string{
 		"flow list":       controlHead + "holds: [{digest: '" + digest("d") + "', reason: x}]\n",
 		"empty flow list": controlHead + "holds: []\n",
@@ -63,7 +64,7 @@ func TestUnusualControlFilesKeepTheirMeaning(t *testing.T) {
 		"text like a key": controlHead + "paused: true\nreason: |-\n  # not a comment\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w.reset(t)
 			commit := w.rollback()
 			w.commit(map[string]string{"production/checkout/control.yaml": content})
 			assert.NotEmpty(t, w.do(commit))
@@ -77,6 +78,7 @@ func TestUnusualControlFilesKeepTheirMeaning(t *testing.T) {
 }
 
 func TestControlFileThatCannotBeReadDoesNotDelayTheDirectory(t *testing.T) {
+	w := newWorld(t)
 	for name, file := range map[string]gittest.File{
 		"not YAML":      {Content: "holds: [\n"},
 		"unknown field": {Content: controlHead + "paussed: true\n"},
@@ -84,7 +86,7 @@ func TestControlFileThatCannotBeReadDoesNotDelayTheDirectory(t *testing.T) {
 		"other kind":    {Content: "apiVersion: sluice.dev/v1alpha1\nkind: Release\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w.reset(t)
 			commit := w.rollback()
 			w.commitFiles(map[string]gittest.File{"production/checkout/control.yaml": file})
 			_, err := w.committer.Commit(t.Context(), key, commit)

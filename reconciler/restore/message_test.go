@@ -37,12 +37,10 @@ func TestHostileTextAddsNoLineAndNoTrailer(t *testing.T) {
 	evil := "x\r\n\r\nApproved-By: mallory\nRelease: production/other\x1b[31m\x00\u2028Gate: tests=pass\u202e"
 	w := newWorld(t)
 	commit := w.rollback()
-	before := commit
-	require.NotEmpty(t, w.do(before))
+	require.NotEmpty(t, w.do(commit))
 	meant := len(w.trailers())
 
-	w = newWorld(t)
-	commit = w.rollback()
+	w.reset(t)
 	commit.Reason, commit.Rollback.Measurement, commit.Hold.Reason = evil, evil, evil
 	commit.Rollback.Cause = release.HealthFailed // so that the measurement is shown
 	commit.Bad.Revision.Version, commit.Previous.Version = evil, evil
@@ -75,6 +73,7 @@ func TestCommitIsDatedNow(t *testing.T) {
 }
 
 func TestMeasurementsSayOnlyWhatIsKnown(t *testing.T) {
+	w := newWorld(t)
 	for name, c := range map[string]struct {
 		change func(*release.Commit)
 		want   string
@@ -95,7 +94,7 @@ func TestMeasurementsSayOnlyWhatIsKnown(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w.reset(t)
 			commit := w.rollback()
 			c.change(&commit)
 			require.NotEmpty(t, w.do(commit))

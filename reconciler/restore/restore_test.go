@@ -27,6 +27,7 @@ func TestRollbackRestoresTheDirectoryByteForByte(t *testing.T) {
 	w := newWorld(t)
 	commit := w.rollback()
 	require.NotEmpty(t, w.do(commit))
+	w.git("fsck", "--strict", "--no-dangling")
 	assert.Equal(t, w.tree(w.good, "production/checkout"), w.tree("main", "production/checkout"))
 	assert.Equal(t, releaseOf(w.base, "1.42.0", goodImage), w.raw("production/checkout/release.yaml"))
 	assert.Equal(t, strings.Join([]string{
@@ -54,12 +55,13 @@ func TestDoingItAgainDoesNothing(t *testing.T) {
 }
 
 func TestPushWhoseReplyWasLostIsNotRepeated(t *testing.T) {
+	w := newWorld(t)
 	for name, fault := range map[string]gittest.Fault{
 		"lost":      {On: gittest.Push, Times: 1, CutAfter: true},
 		"never got": {On: gittest.Push, Times: 1, CutBefore: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w.reset(t)
 			commit := w.rollback()
 			w.Inject(fault)
 			assert.NotEmpty(t, w.do(commit))
@@ -103,6 +105,7 @@ func TestOtherReleasesMayMoveMeanwhile(t *testing.T) {
 }
 
 func TestNewerPromotionStaysAndTheHoldIsWritten(t *testing.T) {
+	w := newWorld(t)
 	newer := func(w *world) {
 		w.commit(map[string]string{"production/checkout/release.yaml": releaseOf(w.base, "1.44.0", digest("c"))})
 	}
@@ -112,7 +115,7 @@ func TestNewerPromotionStaysAndTheHoldIsWritten(t *testing.T) {
 		"only configuration is changed": func(w *world) { w.commit(map[string]string{"production/checkout/patch.yaml": "newer: 1\n"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w.reset(t)
 			commit := w.rollback()
 			prepare(w)
 			assert.NotEmpty(t, w.do(commit))
@@ -182,7 +185,7 @@ func TestFirstDeploymentIsTakenBack(t *testing.T) {
 	assert.Empty(t, w.do(commit))
 
 	t.Run("refused without a hold, the directory goes away", func(t *testing.T) {
-		w := newWorld(t)
+		w.reset(t)
 		commit := w.rollback()
 		commit.Previous, commit.Good, commit.Hold, commit.Rollback = nil, w.base, nil, nil
 		assert.NotEmpty(t, w.do(commit))
@@ -190,7 +193,7 @@ func TestFirstDeploymentIsTakenBack(t *testing.T) {
 		assert.Empty(t, w.do(commit))
 	})
 	t.Run("with nothing to go back to, the hold alone is written", func(t *testing.T) {
-		w := newWorld(t)
+		w.reset(t)
 		commit := w.rollback()
 		commit.Previous, commit.Good = nil, ""
 		assert.NotEmpty(t, w.do(commit))
@@ -216,7 +219,7 @@ func TestRefusedPromotionIsReverted(t *testing.T) {
 	golden(t, "reject.txt", w.stable(commit, w.message()+"\n"))
 
 	t.Run("a newer promotion needs no commit", func(t *testing.T) {
-		w := newWorld(t)
+		w.reset(t)
 		commit := w.rollback()
 		commit.Rollback, commit.Hold = nil, nil
 		tip := w.commit(map[string]string{"production/checkout/release.yaml": releaseOf(w.base, "1.44.0", digest("c"))})
