@@ -11,6 +11,7 @@ import (
 )
 
 func TestSourceChecksAreAskedWhereTheArtifactComesFrom(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("two", w.promotion("two")).approve("bob").merge(gittest.Squash)
 	w.poll()
@@ -27,6 +28,7 @@ func TestSourceChecksAreAskedWhereTheArtifactComesFrom(t *testing.T) {
 }
 
 func TestSourceCommitHasToBeInTheProtectedBranch(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, w.source.Branch("alice", "aside", "main"))
 	aside := w.must(w.source.Push("alice", "aside", "unreviewed", map[string]string{"main.go": "evil"}))
@@ -44,6 +46,7 @@ func TestSourceCommitHasToBeInTheProtectedBranch(t *testing.T) {
 }
 
 func TestBranchWithoutProtectionContainsNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	text := file{digest: "two", source: w.built, base: w.base}.String()
 	w.push("main", map[string]string{unproven: replace(text, sourceName, "mallory/environments")})
@@ -55,6 +58,7 @@ func TestBranchWithoutProtectionContainsNothing(t *testing.T) {
 }
 
 func TestMergeChecksAreAskedOnTheMergeThenOnAnEqualHead(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.propose("two", w.promotion("two")).approve("bob")
 	w.check(w.repo, p.head, "validate", "success")
@@ -69,6 +73,7 @@ func TestMergeChecksAreAskedOnTheMergeThenOnAnEqualHead(t *testing.T) {
 }
 
 func TestHeadDoesNotSpeakForAMergeThatIsDifferent(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.propose("two", w.promotion("two")).approve("bob")
 	w.check(w.repo, p.head, "validate", "success")
@@ -81,6 +86,7 @@ func TestHeadDoesNotSpeakForAMergeThatIsDifferent(t *testing.T) {
 }
 
 func TestWithoutAKnownChangeNoMergeCanBeAsked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	f := w.facts(w.candidate(production))
 	assert.NotEmpty(t, f.Checks["validate"].Unknown)

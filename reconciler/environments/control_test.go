@@ -30,6 +30,7 @@ func free() map[string]string { return map[string]string{control: controlHead} }
 func (w *world) held() int { return len(w.record.Releases[production].Control.Holds) }
 
 func TestControlFileIsStricterAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	assert.Equal(t, control, environments.ControlPath(key(production)))
 	w.exchanges()
@@ -42,6 +43,7 @@ func TestControlFileIsStricterAtOnce(t *testing.T) {
 }
 
 func TestControlFileIsLooserOnlyAfterAReview(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.push("main", holding("bad"))
 	w.poll()
@@ -70,6 +72,7 @@ func TestControlFileIsLooserOnlyAfterAReview(t *testing.T) {
 }
 
 func TestFirstEnvironmentIsLoosenedWithoutApproval(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.push("main", map[string]string{"dev/checkout/control.yaml": controlHead + "paused: true\n"})
 	w.poll()
@@ -81,6 +84,7 @@ func TestFirstEnvironmentIsLoosenedWithoutApproval(t *testing.T) {
 }
 
 func TestUndecidedLooseningMakesLaterCommitsWait(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	held := w.push("main", holding("bad"))
 	w.propose("lift", free()).approve("bob").merge(gittest.Squash)
@@ -96,6 +100,7 @@ func TestUndecidedLooseningMakesLaterCommitsWait(t *testing.T) {
 }
 
 func TestLoosenedInsideOfARebaseIsNotLoosened(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.push("main", holding("bad"))
 	w.poll()
@@ -107,6 +112,7 @@ func TestLoosenedInsideOfARebaseIsNotLoosened(t *testing.T) {
 }
 
 func TestBrokenControlFileBlocksItsReleaseAndLosesNoHold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.push("main", holding("bad"))
 	w.poll()

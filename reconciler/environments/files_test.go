@@ -23,6 +23,7 @@ func (w *world) problem() string {
 }
 
 func TestInputsAreWhatRuns(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	before := w.record.Releases[production].Inputs
 	extra := w.push("main", map[string]string{"services/checkout/base/extra/readme.md": "another base\n"})
@@ -53,6 +54,7 @@ func TestInputsAreWhatRuns(t *testing.T) {
 }
 
 func TestBaseHasToBeAStateOfTheBranch(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.propose("evil", map[string]string{"services/checkout/base/deployment.yaml": "evil: true\n"}, map[string]string{"services/checkout/base/deployment.yaml": deployment, "docs/note.md": "n\n"})
 	inner := w.must(w.repo.Git().SHA(p.head + "~1"))
@@ -78,6 +80,7 @@ func TestBaseHasToBeAStateOfTheBranch(t *testing.T) {
 }
 
 func TestBaseWithoutTheServiceIsRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.push("main", map[string]string{"production/cart/release.yaml": w.file("cart").String(), "dev/cart/release.yaml": file{digest: "cart", source: w.built}.String()})
 	w.poll()
@@ -87,6 +90,7 @@ func TestBaseWithoutTheServiceIsRefused(t *testing.T) {
 }
 
 func TestUnusableFilesConcernTheirReleaseAlone(t *testing.T) {
+	t.Parallel()
 	big := strings.Repeat("#", 2<<20)
 	for message, files := range map[string]map[string]gittest.File{
 		"release.yaml:1:1":   {unproven: {Content: "nonsense: true\n"}},
@@ -108,6 +112,7 @@ func TestUnusableFilesConcernTheirReleaseAlone(t *testing.T) {
 }
 
 func TestSubmoduleAsReleaseFileOrDirectory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.raw("main", map[string]gittest.File{unproven: {Mode: "160000", Content: w.base}})
 	assert.Contains(t, w.problem(), "not a regular file")
@@ -117,6 +122,7 @@ func TestSubmoduleAsReleaseFileOrDirectory(t *testing.T) {
 }
 
 func TestDirectoryThatIsGoneAsksForNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.raw("main", map[string]gittest.File{unproven: {Delete: true}, production + "/kustomization.yaml": {Delete: true}})
 	of := w.poll().Releases[production]
@@ -128,6 +134,7 @@ func TestDirectoryThatIsGoneAsksForNothing(t *testing.T) {
 }
 
 func TestRetiredIsAStateOfItsOwn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("retire", map[string]string{unproven: w.file("one").String() + "state: retired\n"}).approve("bob").merge(gittest.Squash)
 	assert.Equal(t, intake.Retired, w.poll().Releases[production].Inputs)
@@ -141,6 +148,7 @@ func TestRetiredIsAStateOfItsOwn(t *testing.T) {
 }
 
 func TestTwoServicesMoveApart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	base := w.push("main", map[string]string{"services/cart/base/x": "1"})
 	w.push("main", map[string]string{"production/cart/release.yaml": file{digest: "cart", source: w.built, base: base}.String()})
@@ -153,6 +161,7 @@ func TestTwoServicesMoveApart(t *testing.T) {
 }
 
 func TestWhatIsNoServiceIsNoRelease(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	names := w.record.Names()
 	w.raw("main", map[string]gittest.File{
@@ -174,6 +183,7 @@ func TestWhatIsNoServiceIsNoRelease(t *testing.T) {
 }
 
 func TestServiceThatCannotBeUsedConcernsItselfAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("broken", map[string]string{"services/cart/service.yaml": "kind: Service\n"}).approve("carol").merge(gittest.Squash)
 	w.poll()
@@ -186,6 +196,7 @@ func TestServiceThatCannotBeUsedConcernsItselfAlone(t *testing.T) {
 }
 
 func TestManifestsShowTheTwoDirectoriesAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.raw("main", map[string]gittest.File{
 		production + "/link":         {Mode: "120000", Content: "release.yaml"},
@@ -234,6 +245,7 @@ func TestManifestsShowTheTwoDirectoriesAlone(t *testing.T) {
 }
 
 func TestOpenDirectoryHidesTheSame(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	in, err := w.envs.Manifests(w.rules(), key(production), w.candidate(production).Want.Revision)
 	require.NoError(t, err)
@@ -255,6 +267,7 @@ func TestOpenDirectoryHidesTheSame(t *testing.T) {
 }
 
 func TestManifestsRender(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.push("main", w.promotion("two"))
 	w.poll()
@@ -268,4 +281,35 @@ func TestManifestsRender(t *testing.T) {
 	assert.Contains(t, text, image+"@"+digest("two"))
 	assert.Contains(t, text, "checkout-"+want.Revision.ID)
 	assert.Equal(t, "checkout-production", out.Workload[0].GetNamespace())
+}
+
+func TestReleasesAreReadInAnyOrderAfterARestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var bases, commits []string
+	for i := range 4 {
+		bases = append(bases, w.push("main", map[string]string{"services/checkout/base/extra/readme.md": fmt.Sprint(i)}))
+		commits = append(commits, w.push("main", map[string]string{unproven: file{digest: "one", source: w.built, base: bases[i]}.String()}))
+	}
+	w.poll()
+	for _, order := range [][]int{{0, 3, 1, 2}, {3, 0, 2, 1}, {1, 0, 3, 2}} {
+		w.open()
+		_, err := w.mirror.Tip(t.Context())
+		require.NoError(t, err)
+		for _, i := range order {
+			want, err := w.envs.Want(w.rules(), key(production), intake.Release{Commit: commits[i]})
+			require.NoError(t, err, order)
+			assert.Equal(t, bases[i], want.Revision.Base)
+		}
+	}
+	later := file{digest: "one", source: w.built, base: commits[3]}.String()
+	w.push("main", map[string]string{"docs/note.md": "n\n"})
+	require.NoError(t, w.repo.Branch("alice", "old", bases[0]))
+	w.push("old", map[string]string{unproven: later})
+	_, err := w.repo.OpenPR("alice", "old", "old", "main")
+	require.NoError(t, err)
+	w.poll()
+	found := w.proposals()
+	require.Len(t, found, 1)
+	assert.Empty(t, found[0].Problems, "an old branch may name a new base")
 }

@@ -69,17 +69,17 @@ func (l *line) reachLocked(commit string) (met string, beside map[string]bool, e
 		if _, ok := l.position[at]; ok {
 			return l.joinLocked(walked, at)
 		}
-		walked = append(walked, at)
-		if at, err = l.parent(at); err != nil {
-			return "", nil, err
-		}
-		if at == "" {
+		if at == "" && l.rooted {
 			return "", nil, fmt.Errorf("walk from %.12s: it has no history in common with the branch", commit)
 		}
-		if !l.rooted {
-			if err := l.backLocked(); err != nil {
+		if at != "" {
+			walked = append(walked, at)
+			if at, err = l.parent(at); err != nil {
 				return "", nil, err
 			}
+		}
+		if err := l.backLocked(); err != nil {
+			return "", nil, err
 		}
 	}
 }
@@ -102,6 +102,9 @@ func (l *line) joinLocked(walked []string, met string) (string, map[string]bool,
 }
 
 func (l *line) backLocked() error {
+	if l.rooted {
+		return nil
+	}
 	parent, err := l.parent(l.oldest)
 	if err != nil {
 		return err

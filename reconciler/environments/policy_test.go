@@ -34,6 +34,7 @@ func (w *world) settle() {
 }
 
 func TestPolicyIsInForceOnceAnOwnerApproved(t *testing.T) {
+	t.Parallel()
 	for _, method := range []gittest.Method{gittest.MergeCommit, gittest.Squash, gittest.Rebase} {
 		w := newWorld(t)
 		sha := w.propose("lax", rules(lax())).approve("carol").merge(method)
@@ -43,6 +44,7 @@ func TestPolicyIsInForceOnceAnOwnerApproved(t *testing.T) {
 }
 
 func TestPolicyWithoutAnOwnersApprovalIsRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("lax", rules(lax())).approve("bob").merge(gittest.Squash)
 	w.settle()
@@ -57,6 +59,7 @@ func TestPolicyWithoutAnOwnersApprovalIsRefused(t *testing.T) {
 }
 
 func TestEverythingThatOwnersOwnNeedsThem(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, path := range []string{"services/checkout/service.yaml", ".github/workflows/validate.yml", "CODEOWNERS", "docs/CODEOWNERS"} {
 		w.record.PolicyRefused = ""
@@ -71,6 +74,7 @@ func TestEverythingThatOwnersOwnNeedsThem(t *testing.T) {
 }
 
 func TestBrokenPolicyIsRefusedWithItsPosition(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("broken", rules("apiVersion: sluice.dev/v1alpha1\nkind: Policy\nowner: me\n")).approve("carol").merge(gittest.Squash)
 	w.exchanges()
@@ -86,6 +90,7 @@ func TestBrokenPolicyIsRefusedWithItsPosition(t *testing.T) {
 }
 
 func TestPolicyThatWasNotAcceptedIsNotSmuggledInByTheNextOne(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.must(w.repo.Push("mallory", "main", "quick", rules(lax())))
 	w.settle()
@@ -102,6 +107,7 @@ func TestPolicyThatWasNotAcceptedIsNotSmuggledInByTheNextOne(t *testing.T) {
 }
 
 func TestPolicyInsideOfARebaseIsNeverInForce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("sly", rules(lax()), map[string]string{"sluice.yaml": policy + "# harmless\n", "docs/note.md": "n\n"},
 		map[string]string{"docs/note.md": "m\n"}).approve("carol").merge(gittest.Rebase)
@@ -119,6 +125,7 @@ func TestPolicyInsideOfARebaseIsNeverInForce(t *testing.T) {
 }
 
 func TestPromotionIsJudgedByThePolicyBeforeIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("both", with(w.promotion("two"), rules(lax()))).approve("carol").merge(gittest.Squash)
 	r := w.verdicts()
@@ -127,6 +134,7 @@ func TestPromotionIsJudgedByThePolicyBeforeIt(t *testing.T) {
 }
 
 func TestUndecidedPolicyMakesLaterCommitsWait(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	before := w.push("main", w.promotion("two"))
 	sha := w.propose("lax", rules(lax())).approve("carol").merge(gittest.Squash)
@@ -145,6 +153,7 @@ func TestUndecidedPolicyMakesLaterCommitsWait(t *testing.T) {
 }
 
 func TestFreshPolicyMergeWaitsForItsLink(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.must(w.repo.Push("mallory", "main", "quick", rules(lax())))
 	_, err := w.envs.Poll(t.Context(), w.record, w.clock())
@@ -157,6 +166,7 @@ func TestFreshPolicyMergeWaitsForItsLink(t *testing.T) {
 }
 
 func TestPersonMayBeAnOwner(t *testing.T) {
+	t.Parallel()
 	own := strings.Replace(policy, "[acme/platform]", "[Dave]", 1)
 	w := newWorld(t)
 	w.propose("own", rules(own)).approve("carol").merge(gittest.Squash)
@@ -172,6 +182,7 @@ func TestPersonMayBeAnOwner(t *testing.T) {
 }
 
 func TestTeamThatCannotBeReadLeavesOpenOnlyWhatOthersDoNotSettle(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	two := strings.Replace(policy, "[acme/platform]", "[acme/gone, acme/platform]", 1)
 	w.propose("two", rules(two)).approve("carol").merge(gittest.Squash)
@@ -185,6 +196,7 @@ func TestTeamThatCannotBeReadLeavesOpenOnlyWhatOthersDoNotSettle(t *testing.T) {
 }
 
 func TestNewEnvironmentBringsItsReleases(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.push("main", map[string]string{
 		"canada/checkout/release.yaml":       w.file("one").String(),
@@ -200,6 +212,7 @@ func TestNewEnvironmentBringsItsReleases(t *testing.T) {
 }
 
 func TestReleaseThatGoesTogetherWithAPolicyIsNoticed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, w.repo.Branch("alice", "both", "main"))
 	w.raw("both", map[string]gittest.File{

@@ -22,6 +22,7 @@ func (w *world) away(route string) {
 }
 
 func TestBeginTakesWhatIsThere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	assert.Equal(t, []string{"dev/checkout", production, "staging/checkout"}, w.record.Names())
 	assert.Equal(t, w.genesis, w.record.Policy)
@@ -34,6 +35,7 @@ func TestBeginTakesWhatIsThere(t *testing.T) {
 }
 
 func TestBeginRefusesWhatIsNoStateOfTheBranch(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.propose("two", w.promotion("evil"), w.promotion("two"))
 	inner := w.must(w.repo.Git().SHA(p.head + "~1"))
@@ -49,6 +51,7 @@ func TestBeginRefusesWhatIsNoStateOfTheBranch(t *testing.T) {
 }
 
 func TestIdlePollCostsOneGitRequest(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.poll()
 	w.repo.Git().ResetRequests()
@@ -60,6 +63,7 @@ func TestIdlePollCostsOneGitRequest(t *testing.T) {
 }
 
 func TestPollReadsReleasesWithoutTheForge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.exchanges()
 	sha := w.push("main", w.promotion("two"))
@@ -74,6 +78,7 @@ func TestPollReadsReleasesWithoutTheForge(t *testing.T) {
 }
 
 func TestRewrittenHistoryFreezes(t *testing.T) {
+	t.Parallel()
 	for name, rewrite := range map[string]func(w *world) error{
 		"set back": func(w *world) error { return w.repo.Branch("mallory", "main", w.base) },
 		"replaced": func(w *world) error {
@@ -102,6 +107,7 @@ func TestRewrittenHistoryFreezes(t *testing.T) {
 }
 
 func TestGitAwayLosesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	sha := w.push("main", w.promotion("two"))
 	for _, endpoint := range []string{gittest.Refs, gittest.Pack} {
@@ -117,6 +123,7 @@ func TestGitAwayLosesNothing(t *testing.T) {
 // Each question of the forge, unanswered: whoever may be right is not refused,
 // and nothing passes for it.
 func TestForgeAwayIsUnknownInTheFacts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.propose("two", w.promotion("two"), map[string]string{production + "/kustomization.yaml": overlay(4)}).approve("bob")
 	sha := p.merge(gittest.Rebase)
@@ -156,6 +163,7 @@ func TestForgeAwayIsUnknownInTheFacts(t *testing.T) {
 }
 
 func TestHeadThatCannotBeFetchedIsUnknown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("two", w.promotion("two")).approve("bob").merge(gittest.Squash)
 	w.poll()
@@ -167,6 +175,7 @@ func TestHeadThatCannotBeFetchedIsUnknown(t *testing.T) {
 }
 
 func TestFactsOfAUsualPromotionCostAFewRequests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	sha := w.propose("two", w.promotion("two")).approve("bob").merge(gittest.Squash)
 	w.check(w.repo, sha, "validate", "success")
@@ -189,6 +198,7 @@ func TestFactsOfAUsualPromotionCostAFewRequests(t *testing.T) {
 }
 
 func TestOneCommitIsNotAskedTwiceInOneDecision(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("two", w.promotion("two"), w.promotion("three"), w.promotion("four")).approve("bob").merge(gittest.Rebase)
 	w.poll()
@@ -205,6 +215,7 @@ func TestOneCommitIsNotAskedTwiceInOneDecision(t *testing.T) {
 }
 
 func TestForgottenCacheStartsTheTimeForLinkingAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.push("main", w.promotion("two"))
 	w.verdicts()

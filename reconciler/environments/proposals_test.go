@@ -34,6 +34,7 @@ func (w *world) proposed() environments.Candidate {
 }
 
 func TestOpenPullRequestIsACandidate(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.propose("two", w.promotion("two"))
 	c := w.proposed()
@@ -62,6 +63,7 @@ func TestOpenPullRequestIsACandidate(t *testing.T) {
 }
 
 func TestUnprovenChangeUnderneathIsPartOfThePreview(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.push("main", map[string]string{production + "/patch.yaml": "evil: true\n"})
 	p := w.propose("two", w.promotion("two")).approve("bob")
@@ -79,6 +81,7 @@ func TestUnprovenChangeUnderneathIsPartOfThePreview(t *testing.T) {
 }
 
 func TestPreviewForeseesAMergeThatCouldNotBeProven(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("two", w.promotion("two")).approve("bob")
 	w.push("main", w.promotion("three"))
@@ -89,6 +92,7 @@ func TestPreviewForeseesAMergeThatCouldNotBeProven(t *testing.T) {
 }
 
 func TestPreviewOfSeveralMergeBasesSaysSo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	git, who := w.repo.Git(), "alice <alice@example.com>"
 	p := w.propose("two", w.promotion("two"))
@@ -103,6 +107,7 @@ func TestPreviewOfSeveralMergeBasesSaysSo(t *testing.T) {
 }
 
 func TestBaseMayBeNewerThanTheBranchOfThePullRequest(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, w.repo.Branch("alice", "two", "main"))
 	base := w.push("main", map[string]string{"services/checkout/base/extra/readme.md": "new\n"})
@@ -120,6 +125,7 @@ func TestBaseMayBeNewerThanTheBranchOfThePullRequest(t *testing.T) {
 }
 
 func TestProposalListsEveryReleaseThatItChanges(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.propose("all", map[string]string{
 		unproven:                        w.file("two").String(),
@@ -151,6 +157,7 @@ func TestProposalListsEveryReleaseThatItChanges(t *testing.T) {
 }
 
 func TestPullRequestThatCannotBeReadHidesNoOther(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	lost := w.propose("lost", w.promotion("lost"))
 	require.NoError(t, w.repo.Branch("alice", "two", "main"))
@@ -171,6 +178,7 @@ func TestPullRequestThatCannotBeReadHidesNoOther(t *testing.T) {
 }
 
 func TestPreviewCostsNoGitRequestOnceItsHeadIsKnown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("two", w.promotion("two"))
 	w.proposals()
@@ -182,6 +190,7 @@ func TestPreviewCostsNoGitRequestOnceItsHeadIsKnown(t *testing.T) {
 }
 
 func TestDraftIsPreviewedToo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, w.repo.Branch("alice", "two", "main"))
 	w.push("two", w.promotion("two"))

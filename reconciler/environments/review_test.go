@@ -16,6 +16,7 @@ import (
 )
 
 func TestMergedPromotionIsProvenForEachWayToMerge(t *testing.T) {
+	t.Parallel()
 	for _, method := range []gittest.Method{gittest.MergeCommit, gittest.Squash, gittest.Rebase} {
 		t.Run(string(method), func(t *testing.T) {
 			w := newWorld(t)
@@ -39,6 +40,7 @@ func TestMergedPromotionIsProvenForEachWayToMerge(t *testing.T) {
 }
 
 func TestRebaseOfABranchThatWasUpdatedByAMergeIsProven(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.propose("two", map[string]string{production + "/kustomization.yaml": overlay(5)})
 	w.push("main", map[string]string{"docs/note.md": "main moved on\n"})
@@ -51,6 +53,7 @@ func TestRebaseOfABranchThatWasUpdatedByAMergeIsProven(t *testing.T) {
 }
 
 func TestDirectPushIsRefusedAfterTheForgeHadTimeToLinkIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.push("main", w.promotion("two"))
 	r := w.verdicts()[gate.Integrity]
@@ -64,6 +67,7 @@ func TestDirectPushIsRefusedAfterTheForgeHadTimeToLinkIt(t *testing.T) {
 }
 
 func TestCommitFromTheFutureDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.wait(10 * 365 * 24 * time.Hour)
 	w.push("main", w.promotion("two"))
@@ -74,6 +78,7 @@ func TestCommitFromTheFutureDoesNotWaitForEver(t *testing.T) {
 }
 
 func TestReviewedChangeDoesNotCureADirectPushBeforeIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	pushed := w.must(w.repo.Push("mallory", "main", "quick fix", w.promotion("evil")))
 	w.propose("harmless", map[string]string{production + "/kustomization.yaml": overlay(4)}).approve("bob").merge(gittest.Squash)
@@ -87,6 +92,7 @@ func TestReviewedChangeDoesNotCureADirectPushBeforeIt(t *testing.T) {
 }
 
 func TestWhatLandedDiffersFromTheReview(t *testing.T) {
+	t.Parallel()
 	t.Run("a file changed on the base branch too", func(t *testing.T) {
 		w := newWorld(t)
 		kustomization := production + "/kustomization.yaml"
@@ -139,6 +145,7 @@ func (e editedMerge) MergedPullRequest(ctx context.Context, commit, base string)
 }
 
 func TestMergeThatWasEditedIsNotProven(t *testing.T) {
+	t.Parallel()
 	for _, method := range []gittest.Method{gittest.MergeCommit, gittest.Squash, gittest.Rebase} {
 		t.Run(string(method), func(t *testing.T) {
 			w := newWorld(t)
@@ -165,6 +172,7 @@ func TestMergeThatWasEditedIsNotProven(t *testing.T) {
 }
 
 func TestPullRequestFromAForkIsProvenLikeAnyOther(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	fork := w.forge.Repository("mallory/environments")
 	_, err := fork.Git().Git("fetch", "--quiet", w.repo.Git().Dir, "+refs/heads/main:refs/heads/main")
@@ -181,6 +189,7 @@ func TestPullRequestFromAForkIsProvenLikeAnyOther(t *testing.T) {
 }
 
 func TestPullRequestAgainstAnotherBranchProvesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, w.repo.Branch("alice", "release", "main"))
 	require.NoError(t, w.repo.Branch("alice", "two", "main"))
@@ -197,6 +206,7 @@ func TestPullRequestAgainstAnotherBranchProvesNothing(t *testing.T) {
 }
 
 func TestStateInsideOfARebaseIsNotWhatWasReviewed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.propose("two", w.promotion("evil"), w.promotion("two")).approve("bob").merge(gittest.Rebase)
 	tip := w.poll().Mark
@@ -214,6 +224,7 @@ func TestStateInsideOfARebaseIsNotWhatWasReviewed(t *testing.T) {
 }
 
 func TestOnlyWhoApprovedOrObjectedIsAskedAbout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.propose("two", w.promotion("two")).approve("bob")
 	_, err := w.repo.Comment("dave", p.number)
