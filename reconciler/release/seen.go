@@ -10,8 +10,8 @@ import (
 
 // seen takes what the cluster says.
 func (r Record) seen(o Observed, now time.Time) Record {
-	if !Looking(r) {
-		return r
+	if !Looking(r) || o.At.IsZero() {
+		return r // nobody asked, or nobody answered
 	}
 	o.At = plain(o.At)
 	r.Lacking, r.Guarded = clip(r.lacking(o)), clip(o.Guarded)

@@ -90,6 +90,7 @@ func (r Record) wantedWhenRolling(w Want, now time.Time) Record {
 
 func (r Record) wantedWhenVerifying(w Want, now time.Time) Record {
 	if w.Revision.Inputs == r.stableInputs() {
+		r.Next = nil // git no longer asks for it either
 		return r.revert(Superseded, "git asks for the stable revision again", now)
 	}
 	return r.queue(w)
