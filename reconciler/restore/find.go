@@ -23,6 +23,7 @@ const (
 	newer                   // something else
 	gone                    // nothing: the release's file is not there
 	unusable                // something that cannot be read
+	below                   // what failed, by a base that is read from the tip itself
 )
 
 // find compares the tip with what failed, under the policy that the promotion
@@ -41,13 +42,32 @@ func (c *Committer) find(key release.Key, commit release.Commit, tip gitsource.T
 	case err != nil:
 		return newer, err
 	case wanted == commit.Bad.Revision.Inputs:
-		return failed, nil
+		return c.whereItFailed(key, commit, tip)
 	case wanted == "":
 		return c.findByBytes(key, commit, tip)
 	case commit.Previous != nil && wanted == commit.Previous.Inputs:
 		return already, nil
 	}
 	return newer, nil
+}
+
+// whereItFailed tells a fault in the directory from one in the service's
+// subtree. The first environment reads that from the same commit, so there is
+// nothing in the release's directory to restore.
+func (c *Committer) whereItFailed(key release.Key, commit release.Commit, tip gitsource.TipView) (finding, error) {
+	bad := commit.Bad.Revision
+	if c.Trees == nil || commit.Previous == nil || bad.Base != bad.Commit {
+		return failed, nil
+	}
+	then, err := c.Trees.TreeHashWithout(commit.Good, key.String(), controlFile)
+	if err != nil {
+		return failed, err
+	}
+	now, err := tip.TreeHashWithout(key.String(), controlFile)
+	if err == nil && now == then {
+		return below, nil
+	}
+	return failed, err
 }
 
 // findByBytes looks at a directory that cannot be used. Its control file has no

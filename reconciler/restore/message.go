@@ -74,6 +74,8 @@ func (t text) directory() string {
 		return "Somebody had already put the directory back."
 	case gone:
 		return fmt.Sprintf("%s/%s is not there any more and is not brought back.", t.key, releaseFile)
+	case below:
+		return fmt.Sprintf("What failed came with services/%s/ and is left there: other\nenvironments read it too. Revert it in a reviewed pull request.", t.key.Service)
 	case unusable:
 		return "What the directory asks for now cannot be read and is left alone."
 	case newer:

@@ -270,3 +270,20 @@ func TestBaseOfTheFirstEnvironmentCountsAsPartOfWhatFailed(t *testing.T) {
 	assert.NotEqual(t, newer, sha)
 	assert.Equal(t, "M\tdev/checkout/release.yaml", w.changed())
 }
+
+func TestFaultInTheSharedBaseLeavesTheDirectoryAlone(t *testing.T) {
+	w := newWorld(t)
+	good := w.commit(map[string]string{"dev/checkout/release.yaml": releaseOf("", "1.42.0", goodImage)})
+	bad := w.commit(map[string]string{"services/checkout/base/deployment.yaml": "kind: Deployment # broken\n"})
+	commit := w.rollback()
+	previous := w.want(firstKey, good).Revision
+	commit.Bad, commit.Good, commit.Previous = w.want(firstKey, bad), good, &previous
+	commit.Hold.Inputs, commit.Hold.Digests = commit.Bad.Revision.Inputs, nil
+
+	sha, err := w.committer.Commit(t.Context(), firstKey, commit)
+	require.NoError(t, err)
+	assert.NotEmpty(t, sha)
+	assert.Equal(t, "A\tdev/checkout/control.yaml", w.changed())
+	assert.Equal(t, "dev/checkout: hold 1.42.0", w.git("log", "-1", "--format=%s", "main"))
+	assert.Contains(t, w.message(), "What failed came with services/checkout/")
+}
