@@ -111,6 +111,18 @@ func TestLoosenedInsideOfARebaseIsNotLoosened(t *testing.T) {
 	assert.NotEqual(t, before.Mark, w.record.Mark)
 }
 
+func TestHoldThatIsPutBackInsideOfARebaseShowsNobodyThatItGoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.push("main", holding("bad"))
+	w.poll()
+	w.push("main", free())
+	w.settle()
+	w.propose("sly", holding("bad"), map[string]string{control: controlHead + "# tidy\n"}).approve("bob").merge(gittest.Rebase)
+	w.settle()
+	assert.Equal(t, 1, w.held())
+}
+
 func TestBrokenControlFileBlocksItsReleaseAndLosesNoHold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

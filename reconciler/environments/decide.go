@@ -21,8 +21,9 @@ type decider struct {
 	*inquiry
 	record intake.Repository
 	commit gitsource.Commit
-	// ends is the last commit of the pull request that a decision rests on.
-	ends string
+	// ends is the last commit of the pull request that a decision rests on, and
+	// from the commit before its first one.
+	ends, from string
 }
 
 func (d *decider) step(ctx context.Context) (intake.Step, error) {
@@ -78,35 +79,36 @@ func (d *decider) decidePolicy(ctx context.Context, changes []gitsource.Change) 
 	if len(ownedPaths(since)) == 0 {
 		return &intake.Decision{Accepted: true, Reason: "it is again what is in force"}, nil
 	}
+	old, err := d.Rules(d.record.Policy)
+	if err != nil {
+		return nil, err
+	}
+	decision, err := d.decide(gate.EvaluatePolicy(gate.PolicyFacts{
+		Repository: d.name, Branch: d.branch, Merged: true, Owners: old.Policy.Owners,
+		Change: d.reviewed(ctx, old.Policy.Owners),
+	}, d.now))
+	if err != nil {
+		return nil, err
+	}
 	var fault unusable
 	if _, err := d.Rules(d.commit.SHA); errors.As(err, &fault) {
 		return &intake.Decision{Reason: fault.Error()}, nil
 	} else if err != nil {
 		return nil, err
 	}
-	if decision, err := d.refuseDrift(); decision != nil || err != nil {
-		return decision, err
-	}
-	old, err := d.Rules(d.record.Policy)
-	if err != nil {
-		return nil, err
-	}
-	return d.decide(gate.EvaluatePolicy(gate.PolicyFacts{
-		Repository: d.name, Branch: d.branch, Merged: true, Owners: old.Policy.Owners,
-		Change: d.reviewed(ctx, old.Policy.Owners),
-	}, d.now))
+	return d.refuseDrift(decision)
 }
 
-// refuseDrift refuses every change on top of one that was not accepted: whoever
+// refuseDrift refuses a change on top of one that was not accepted: whoever
 // approved it saw the difference to that one, not to what is in force.
-func (d *decider) refuseDrift() (*intake.Decision, error) {
-	before, err := d.git.Changes(d.record.Policy, d.record.Mark)
+func (d *decider) refuseDrift(decision *intake.Decision) (*intake.Decision, error) {
+	before, err := d.git.Changes(d.record.Policy, d.from)
 	if err != nil {
 		return nil, err
 	}
 	drifted := pathsThat(governs, before)
 	if len(drifted) == 0 {
-		return nil, nil
+		return decision, nil
 	}
 	return &intake.Decision{Reason: fmt.Sprintf(
 		"%s was changed before without being accepted, and a review of a later change does not cover that: put it back as it is in %.12s and change it again",
@@ -143,16 +145,6 @@ func (d *decider) decideRelease(ctx context.Context, rules Rules, name string, i
 	if err != nil {
 		return nil, err
 	}
-	before, err := d.readControl(key, d.record.Mark)
-	var fault unusable
-	if err != nil && !errors.As(err, &fault) {
-		return nil, err
-	}
-	if !shows(before, inForce, file) {
-		return &intake.Decision{Reason: fmt.Sprintf(
-			"%s was loosened before without a review, and a review of a later change does not cover that: put back what is in force and loosen it again",
-			ControlPath(key))}, nil
-	}
 	environment, ok := rules.Policy.Environment(key.Environment)
 	if !ok {
 		return &intake.Decision{Reason: "the policy in force has no environment " + key.Environment}, nil
@@ -162,9 +154,23 @@ func (d *decider) decideRelease(ctx context.Context, rules Rules, name string, i
 		Repository: d.name, Branch: d.branch, Class: schemas.ChangeStandard,
 		Changes: []gate.Change{d.reviewed(ctx, environment.Approvals.Teams)},
 	}, d.now)
-	return d.decide(slices.DeleteFunc(results, func(r gate.Result) bool {
+	decision, err := d.decide(slices.DeleteFunc(results, func(r gate.Result) bool {
 		return r.Gate != gate.Integrity && r.Gate != gate.Approvals
 	}))
+	if err != nil {
+		return nil, err
+	}
+	before, err := d.readControl(key, d.from)
+	var fault unusable
+	if err != nil && !errors.As(err, &fault) {
+		return nil, err
+	}
+	if !shows(before, inForce, file) {
+		return &intake.Decision{Reason: fmt.Sprintf(
+			"%s was loosened before without a review, and a review of a later change does not cover that: put back what is in force and loosen it again",
+			ControlPath(key))}, nil
+	}
+	return decision, nil
 }
 
 // shows reports whether the file before a change had everything that is in
@@ -181,9 +187,10 @@ func shows(before, inForce, file intake.Control) bool {
 
 // reviewed is the change that the commit belongs to.
 func (d *decider) reviewed(ctx context.Context, teams []string) gate.Change {
-	change := d.change(ctx, d.commit.SHA, teams)
+	change, from := d.trace(ctx, d.commit.SHA, teams)
+	d.from = d.record.Mark
 	if change.Content.Yes {
-		d.ends = change.Commit
+		d.ends, d.from = change.Commit, from
 	}
 	return change
 }

@@ -77,15 +77,13 @@ func TestBrokenPolicyIsRefusedWithItsPosition(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.propose("broken", rules("apiVersion: sluice.dev/v1alpha1\nkind: Policy\nowner: me\n")).approve("carol").merge(gittest.Squash)
-	w.exchanges()
 	w.poll()
 	assert.Equal(t, w.genesis, w.record.Policy)
 	assert.Contains(t, w.record.PolicyRefused, "sluice.yaml:3:1")
-	assert.Empty(t, w.exchanges(), "nobody is asked about a file that cannot be used")
 
 	w = newWorld(t)
 	w.raw("main", map[string]gittest.File{"sluice.yaml": {Mode: "120000", Content: "docs/note.md"}})
-	w.poll()
+	w.settle()
 	assert.Contains(t, w.record.PolicyRefused, "not a regular file")
 }
 
@@ -122,6 +120,26 @@ func TestPolicyInsideOfARebaseIsNeverInForce(t *testing.T) {
 	assert.NotEqual(t, sly, w.record.Policy)
 	production, _ := w.rules().Policy.Environment("production")
 	assert.Equal(t, 1, production.Approvals.Standard)
+}
+
+func TestPolicyThatIsBrokenInsideOfARebaseAloneIsAccepted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sha := w.propose("typo", rules("kind: Polciy\n"), rules(policy+"# right\n")).approve("carol").merge(gittest.Rebase)
+	assert.Equal(t, sha, w.poll().Policy)
+}
+
+func TestPutBackInsideOfARebaseShowsNobodyWhatIsLoosened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must(w.repo.Push("mallory", "main", "quick", rules(lax())))
+	w.settle()
+	p := w.propose("sly", rules(policy), rules(lax()+"# harmless\n"))
+	p.approve("carol").merge(gittest.Rebase)
+	w.settle()
+	environment, _ := w.rules().Policy.Environment("production")
+	assert.Equal(t, 1, environment.Approvals.Standard, "the pull request adds up to a comment")
+	assert.Contains(t, w.record.PolicyRefused, "was changed before without being accepted")
 }
 
 func TestPromotionIsJudgedByThePolicyBeforeIt(t *testing.T) {

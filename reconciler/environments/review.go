@@ -15,16 +15,23 @@ import (
 // change finds the pull request of a commit on the branch and its review. All
 // commits of one pull request give the same answer, named by its last commit.
 func (q *inquiry) change(ctx context.Context, commit string, teams []string) gate.Change {
+	g, _ := q.trace(ctx, commit, teams)
+	return g
+}
+
+// trace is change together with the commit before the pull request's first one
+// on the branch, where the content is proven.
+func (q *inquiry) trace(ctx context.Context, commit string, teams []string) (g gate.Change, from string) {
 	pr, err := q.ask.MergedPullRequest(ctx, commit, q.branch)
 	switch {
 	case errors.Is(err, forge.ErrNoPullRequest) && q.linkingYet(commit):
-		return gate.Change{Commit: commit, Unknown: "the forge may still be linking the commit to its pull request"}
+		return gate.Change{Commit: commit, Unknown: "the forge may still be linking the commit to its pull request"}, ""
 	case errors.Is(err, forge.ErrNoPullRequest):
-		return gate.Change{Commit: commit}
+		return gate.Change{Commit: commit}, ""
 	case err != nil:
-		return gate.Change{Commit: commit, Unknown: err.Error()}
+		return gate.Change{Commit: commit, Unknown: err.Error()}, ""
 	}
-	g := gate.Change{Commit: commit, PullRequest: &pr}
+	g = gate.Change{Commit: commit, PullRequest: &pr}
 	landed, err := q.landed(ctx, pr, commit)
 	switch {
 	case err != nil:
@@ -36,7 +43,7 @@ func (q *inquiry) change(ctx context.Context, commit string, teams []string) gat
 		g.Content = landed.content
 	}
 	q.review(ctx, &g, teams)
-	return g
+	return g, landed.from
 }
 
 // linkingYet: the commit has not been known for long enough to believe that it
@@ -60,6 +67,7 @@ func (q *inquiry) linkingYet(commit string) bool {
 type landing struct {
 	content gate.Answer
 	owned   []string
+	from    string // the commit before it
 	// inside: the commit that was asked about is part of it.
 	inside bool
 }
@@ -139,6 +147,7 @@ func (q *inquiry) landing(end gitsource.Commit, n int, head, commit string) (lan
 			return landing{}, err
 		}
 	}
+	out.from = from.SHA
 	changes, err := q.git.Changes(from.SHA, end.SHA)
 	if err != nil {
 		return landing{}, err
