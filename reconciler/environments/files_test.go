@@ -58,7 +58,6 @@ func TestBaseHasToBeAStateOfTheBranch(t *testing.T) {
 	w := newWorld(t)
 	p := w.propose("evil", map[string]string{"services/checkout/base/deployment.yaml": "evil: true\n"}, map[string]string{"services/checkout/base/deployment.yaml": deployment, "docs/note.md": "n\n"})
 	inner := w.must(w.repo.Git().SHA(p.head + "~1"))
-	w.wait(0)
 	p.merge(gittest.MergeCommit)
 	require.NoError(t, w.repo.Branch("alice", "aside", "main"))
 	aside := w.push("aside", map[string]string{"docs/note.md": "aside\n"})
