@@ -31,6 +31,8 @@ type Explanation struct {
 	// Waiting is the promotion that comes after the candidate.
 	Waiting *Named `json:"waiting,omitempty"`
 
+	// InPlace: only scale or shared objects change, so that nothing is split.
+	InPlace     bool      `json:"inPlace,omitempty"`
 	Step        *Stage    `json:"step,omitempty"`
 	ReadyBy     time.Time `json:"readyBy,omitzero"`
 	WindowEnds  time.Time `json:"windowEnds,omitzero"`
@@ -98,8 +100,7 @@ func Explain(r Record, now time.Time) Explanation {
 	if r.rolling() {
 		e = e.rollout(r)
 	}
-	e = e.phase(r, now)
-	e.Blocked = append(e.Blocked, e.hindered(r)...)
+	e = e.phase(r, now).hindered(r)
 	e.Title = e.title()
 	return e
 }
@@ -126,7 +127,7 @@ func (n Named) name() string {
 func (e Explanation) rollout(r Record) Explanation {
 	o := r.Rollout
 	e.Deadline, e.WindowEnds, e.SilentUntil = o.Deadline, o.WindowEnds, o.SilentUntil
-	e.Rollback, e.Moments = o.Rollback, o.Moments
+	e.Rollback, e.Moments, e.InPlace = o.Rollback, o.Moments, o.Plan.InPlace
 	if r.Phase == Preparing {
 		e.ReadyBy = o.ReadyBy
 	} else {
@@ -231,10 +232,10 @@ func (e Explanation) progressing(r Record, now time.Time) Explanation {
 	switch {
 	case o.StepBegan.IsZero():
 		e.Next = fmt.Sprintf("the step's %s begin when the cluster is seen to give it %d %%", o.Plan.Interval, r.weight())
-	case now.Before(o.StepEnds):
-		e.Next, e.At = then, o.StepEnds
 	case !o.SilentUntil.IsZero():
 		e.Next, e.At = "without counters it goes back as not proven", o.SilentUntil
+	case now.Before(o.StepEnds):
+		e.Next, e.At = then, o.StepEnds
 	default:
 		e.Next, e.At = then+" once the step is measured and nothing speaks against the candidate; else it goes back as not proven", o.Deadline
 	}
@@ -266,27 +267,36 @@ func (e Explanation) frozen(r Record) Explanation {
 	return e
 }
 
-// hindered lists what holds any phase up.
-func (e Explanation) hindered(r Record) (out []string) {
+// hindered adds what can hold any phase up.
+func (e Explanation) hindered(r Record) Explanation {
 	if !r.PausedSince.IsZero() {
-		switch r.Phase {
-		case Preparing, Progressing, Verifying:
-			out = append(out, "paused in control.yaml since "+r.PausedSince.UTC().Format(time.RFC3339))
-		case Stable, Pending, Rejected, Reverting, Restoring, Frozen, Removing, Removed:
-		}
+		e = e.paused(r)
 	}
 	if r.Kept != "" {
-		out = append(out, "what runs is kept: "+r.Kept)
+		e.Blocked = append(e.Blocked, "what runs is kept: "+r.Kept)
 	}
 	if r.Lacking != "" {
-		out = append(out, r.Lacking)
+		e.Blocked = append(e.Blocked, r.Lacking)
 	}
 	for _, i := range r.Owed {
 		if i.Refused != "" {
-			out = append(out, fmt.Sprintf("%s was refused: %s", i.Kind, i.Refused))
+			e.Blocked = append(e.Blocked, fmt.Sprintf("%s was refused: %s", i.Kind, i.Refused))
+			e.Person = "take what refuses it out of the way; it is tried again"
 		}
 	}
-	return out
+	return e
+}
+
+// paused replaces what would come next in a rollout; the way back goes on.
+func (e Explanation) paused(r Record) Explanation {
+	switch r.Phase {
+	case Preparing, Progressing, Verifying:
+		e.Blocked = append(e.Blocked, "paused in control.yaml since "+moment(r.PausedSince))
+		e.Next, e.At = "it goes on where it was, with its deadlines moved", time.Time{}
+		e.Person = "take the pause out of control.yaml"
+	case Stable, Pending, Rejected, Reverting, Restoring, Frozen, Removing, Removed:
+	}
+	return e
 }
 
 // title joins what is going on with the first thing that hinders it.
@@ -318,6 +328,9 @@ func (e Explanation) doing() string {
 	case Progressing:
 		return fmt.Sprintf("%s is in step %d of %d, %d %%", e.Candidate.name(), e.Step.Number, e.Step.Of, e.Step.Weight)
 	case Verifying:
+		if e.InPlace {
+			return e.Candidate.name() + " is applied in place"
+		}
 		return e.Candidate.name() + " has all traffic and is watched"
 	case Reverting:
 		return e.Candidate.name() + " is taken out of traffic"

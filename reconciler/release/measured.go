@@ -1,7 +1,6 @@
 package release
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -139,7 +138,7 @@ func (r Record) act(now time.Time) Record {
 	case analysis.Pass, analysis.Inconclusive, analysis.Collecting, analysis.MetricsDown,
 		analysis.RoutingUnder, analysis.BaselineBad:
 	}
-	r.Reason = fmt.Sprintf("%d %% of the traffic: %s", r.weight(), v.Reason)
+	r.Reason = v.Reason
 	return r
 }
 

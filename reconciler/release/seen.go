@@ -45,6 +45,8 @@ func Looking(r Record) bool {
 // nothing does.
 func (r Record) lacking(o Observed) string {
 	switch {
+	case r.Phase == Frozen:
+		return "" // its reason says so
 	case o.Guarded != "":
 		return "a prune was refused: " + o.Guarded
 	case len(o.Contested) > 0:
@@ -112,7 +114,10 @@ func (r Record) seenPreparing(o Observed, now time.Time) Record {
 func (r Record) step(i int, now time.Time) Record {
 	r.Rollout.Step, r.Rollout.StepBegan, r.Rollout.StepEnds = i, time.Time{}, time.Time{}
 	r.Rollout.Extended, r.Rollout.SilentUntil = false, time.Time{}
-	r.Rollout.Verdict = analysis.Verdict{}
+	r.Rollout.Verdict, r.Rollout.ReadyBy = analysis.Verdict{}, time.Time{}
+	if r.Rollout.Plan.InPlace {
+		return r.enter(Verifying, "changed in place; no pod was replaced", now)
+	}
 	if r.weight() == 100 {
 		return r.enter(Verifying, "the candidate gets all traffic; stable is kept at full size", now)
 	}
