@@ -8,6 +8,8 @@ import (
 // Pod is what the cluster says about one pod of the candidate.
 type Pod struct {
 	Name string `json:"name"`
+	// Life is when it started and when it was first seen ready.
+	Life Life `json:"life,omitzero"`
 	// Ready is the pod's present readiness, BeenReady whether it ever was ready: a
 	// pod that is still starting is slow, not sick.
 	Ready     bool `json:"ready"`

@@ -58,8 +58,8 @@ func (s Snapshot) Carry(cur Snapshot) Snapshot {
 // pod that keeps losing its readiness must not escape the count by warming up
 // again and again.
 type Life struct {
-	Started time.Time
-	Ready   time.Time
+	Started time.Time `json:"started,omitzero"`
+	Ready   time.Time `json:"ready,omitzero"`
 }
 
 // Pods says which pods are an arm and which of their counts are to be used.

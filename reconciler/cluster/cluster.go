@@ -62,6 +62,7 @@ type Cluster struct {
 	watches   *watches
 	contests  *contests
 
+	ready       sync.Map // release.Key → map[string]time.Time: when each pod was first ready
 	inventories sync.Map // release.Key → inventory, as last saved or loaded
 	verified    sync.Map // identity → string: object version and hash that were found in place
 	sent        sync.Map // identity → string: hash of our last apply

@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/sluice-cd/sluice/analysis"
 	"github.com/sluice-cd/sluice/reconciler/cluster"
+	"github.com/sluice-cd/sluice/reconciler/release"
 )
 
 func pod(t testing.TB, name, revision, status string) *unstructured.Unstructured {
@@ -198,4 +200,24 @@ func TestOwnersAreNamedWithWhatReleasesTheObject(t *testing.T) {
 	for _, own := range []string{`labels: {sluice.dev/release: production.checkout}`, `labels: {app.kubernetes.io/instance: shop}`, `annotations: {}`} {
 		assert.Nil(t, cluster.Owner(object(t, "apiVersion: v1\nkind: Service\nmetadata: {name: checkout, namespace: shop, "+own+"}"), "production.checkout"))
 	}
+}
+
+func TestAFlappingPodIsAsOldAsItsFirstReadiness(t *testing.T) {
+	read := func(status string) map[string]release.RevisionStatus {
+		p, err := cluster.PodFacts(pod(t, "a", young, `{startTime: "2026-01-01T00:00:00Z", conditions: [`+status+`]}`))
+		require.NoError(t, err)
+		return map[string]release.RevisionStatus{young: {Pods: []analysis.Pod{p}}}
+	}
+	starting := read(`{type: Ready, status: "False", lastTransitionTime: "2026-01-01T00:00:00Z"}`)
+	first := read(`{type: Ready, status: "True", lastTransitionTime: "2026-01-01T00:00:09Z"}`)
+	lost := read(`{type: Ready, status: "False", lastTransitionTime: "2026-01-01T00:05:00Z"}`)
+	again := read(`{type: Ready, status: "True", lastTransitionTime: "2026-01-01T00:06:00Z"}`)
+	cluster.RememberReady(release.Key{Environment: "production", Service: "checkout"}, starting, first, lost, again)
+
+	assert.True(t, starting[young].Pods[0].Life.Ready.IsZero())
+	at := time.Date(2026, 1, 1, 0, 0, 9, 0, time.UTC)
+	for _, look := range []map[string]release.RevisionStatus{first, lost, again} {
+		assert.Equal(t, at, look[young].Pods[0].Life.Ready.UTC())
+	}
+	assert.Equal(t, at.Add(-9*time.Second), again[young].Pods[0].Life.Started.UTC())
 }

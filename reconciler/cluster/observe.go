@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 
@@ -32,11 +33,33 @@ func (c *Cluster) Observe(ctx context.Context, key release.Key, state release.St
 	for _, revision := range p.revisions() {
 		o.Revisions[revision] = c.revisionStatus(p, revision)
 	}
+	c.rememberReady(key, o.Revisions)
 	obsolete := obsolete(p.inventory, p.plan)
 	o.Guarded = obsolete.guarded
 	o.Contested = c.contested(p)
 	o.Converged = p.held == "" && obsolete.done() && c.inPlace(p)
 	return o, nil
+}
+
+// rememberReady replaces the time at which each pod became ready by the time at
+// which it first did. Kubernetes keeps only the last, and a pod that flaps must
+// not be taken for a fresh one each time. After a restart the last one counts.
+func (c *Cluster) rememberReady(key release.Key, revisions map[string]release.RevisionStatus) {
+	known, _ := c.ready.Load(key)
+	before, _ := known.(map[string]time.Time)
+	after := map[string]time.Time{}
+	for _, status := range revisions {
+		for i := range status.Pods {
+			pod := &status.Pods[i]
+			if first, ok := before[pod.Name]; ok {
+				pod.Life.Ready = first
+			}
+			if !pod.Life.Ready.IsZero() {
+				after[pod.Name] = pod.Life.Ready
+			}
+		}
+	}
+	c.ready.Store(key, after)
 }
 
 func (c *Cluster) unknowable(state release.State, err error) release.Observed {

@@ -28,11 +28,16 @@ func (l *live) readPod(u *unstructured.Unstructured) error {
 
 func podFacts(pod *corev1.Pod) analysis.Pod {
 	facts := analysis.Pod{Name: pod.Name, Lost: lost(&pod.Status)}
+	if pod.Status.StartTime != nil {
+		facts.Life.Started = pod.Status.StartTime.Time
+	}
 	for _, c := range pod.Status.Conditions {
 		if c.Type != corev1.PodReady {
 			continue
 		}
-		facts.Ready = c.Status == corev1.ConditionTrue
+		if facts.Ready = c.Status == corev1.ConditionTrue; facts.Ready {
+			facts.Life.Ready = c.LastTransitionTime.Time
+		}
 		start := pod.Status.StartTime
 		facts.BeenReady = facts.Ready ||
 			start != nil && c.LastTransitionTime.Sub(start.Time) > readySlack
