@@ -33,13 +33,16 @@ func drawn(t *testing.T) (out []arrow) {
 	return out
 }
 
-func TestTheDrawingShowsEveryMoveThatCanHappenAndNoOther(t *testing.T) {
+// One walk serves both: the invariants hold for every event in every record that
+// can be reached, and the drawing shows every move there is and no other.
+func TestEveryReachableRecordKeepsTheInvariantsAndToTheDrawing(t *testing.T) {
 	var drawing []string
 	for _, a := range drawn(t) {
 		drawing = append(drawing, a.String())
 	}
 	moves := map[string]bool{}
 	explore(t, func(s step) {
+		checkStep(t, s)
 		if a, moved := s.arrow(); moved {
 			moves[a.String()] = true
 		}

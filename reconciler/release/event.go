@@ -29,6 +29,8 @@ type Adopted struct {
 	Same, Ours bool
 	// Differs is what does not, in words; "" with Same false: nothing runs.
 	Differs string
+	// Place is where it was looked for.
+	Place Place
 }
 
 // Outcome is what all gates together say.
@@ -54,6 +56,8 @@ type Judged struct {
 	Plan     Plan
 	Workload string
 	Manifest string
+	// Place is where it would run.
+	Place Place
 	// Promotion completes how the candidate came to be wanted.
 	Promotion Promotion
 }
@@ -91,6 +95,9 @@ type Erred struct {
 	Reason string
 }
 
+// Troubled says why something could not be asked or done; "" when all was.
+type Troubled struct{ Reason string }
+
 // Tick says only what time it is.
 type Tick struct{}
 
@@ -103,4 +110,5 @@ func (Measured) event()   {}
 func (Controlled) event() {}
 func (Done) event()       {}
 func (Erred) event()      {}
+func (Troubled) event()   {}
 func (Tick) event()       {}

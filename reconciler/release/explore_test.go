@@ -63,9 +63,14 @@ func explore(t *testing.T, visit func(step)) {
 func signature(r release.Record) string {
 	o := r.Rollout
 	parts := []any{
-		r.Phase, r.Stable != nil, r.Candidate != nil, r.Next != nil, r.FrozenFrom, !r.PausedSince.IsZero(),
-		min(o.Step, 1), !o.StepBegan.IsZero(), o.Extended, o.Verdict.Outcome, o.Plan.InPlace,
-		o.Health.Count, len(r.Owed) > 0,
+		r.Phase, r.Stable != nil, r.Candidate != nil, r.Next != nil, r.FrozenFrom,
+		min(o.Step, 1), !o.StepBegan.IsZero(), o.Extended, o.Verdict.Outcome, o.Plan.InPlace, o.Health.Count,
+	}
+	switch r.Phase {
+	case release.Stable, release.Pending, release.Rejected: // where a debt can be in the way
+		parts = append(parts, len(r.Owed) > 0)
+	case release.Preparing, release.Progressing:
+		parts = append(parts, !r.PausedSince.IsZero())
 	}
 	if o.Rollback != nil {
 		parts = append(parts, o.Rollback.Cause)

@@ -58,7 +58,7 @@ func (r Record) begin(e Judged, now time.Time) Record {
 	if e.Plan.InPlace {
 		want.Revision.ID = r.Stable.ID
 	}
-	r.Candidate, r.Adopted = &want, false
+	r.Candidate, r.Adopted, r.Place = &want, false, e.Place
 	r.Attempt++
 	r.Rollout = Rollout{
 		Plan: e.Plan, Began: now, Deadline: now.Add(e.Plan.Deadline), ReadyBy: now.Add(e.Plan.Prepare),

@@ -48,6 +48,8 @@ func (r Record) apply(e Event, now time.Time) Record {
 		return r.done(e, now)
 	case Erred:
 		return r.erred(e)
+	case Troubled:
+		return r.troubled(e, now)
 	case Tick:
 		return r.tick(now)
 	}
@@ -169,7 +171,7 @@ func (r Record) adopt(e Adopted, now time.Time) Record {
 	switch {
 	case e.Same:
 		revision := e.Revision
-		r.Stable, r.Adopted = &revision, !e.Ours
+		r.Stable, r.Adopted, r.Place = &revision, !e.Ours, e.Place
 		r.Proven = []Proof{proofOf(revision, now)}
 		r = r.enter(Stable, "adopted: what runs equals the baseline", now)
 		return r.owe(WriteEvidence, revision.Inputs, now, Intent{Evidence: &Evidence{

@@ -67,6 +67,26 @@ func (r Record) followHolds(inForce []string, now time.Time) Record {
 	return r
 }
 
+// troubleEvery bounds how often the same trouble in other words is written.
+const troubleEvery = time.Minute
+
+// troubled remembers why a look was incomplete, without writing a record for
+// every attempt: errors like to carry ports and times.
+func (r Record) troubled(e Troubled, now time.Time) Record {
+	reason := clip(e.Reason)
+	switch {
+	case reason == r.Trouble:
+		return r
+	case reason == "":
+		r.Trouble, r.TroubleAt = "", time.Time{}
+		return r
+	case r.Trouble != "" && now.Before(r.TroubleAt.Add(troubleEvery)) && !now.Before(r.TroubleAt):
+		return r
+	}
+	r.Trouble, r.TroubleAt = reason, now
+	return r
+}
+
 // done closes an intent whose effect is durable.
 func (r Record) done(e Done, now time.Time) Record {
 	i := slices.IndexFunc(r.Owed, func(o Intent) bool { return o.ID == e.ID })

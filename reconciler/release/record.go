@@ -71,6 +71,14 @@ type Record struct {
 
 	// Kept is why what runs is kept although git no longer asks for it.
 	Kept string `json:"kept,omitempty"`
+	// Place is where the release was put when it was last rolled out or adopted.
+	// It outlives the environment and the service in the policy, so that there
+	// is always a way back.
+	Place Place `json:"place,omitzero"`
+	// Trouble is why the last looks at the release were incomplete: something
+	// could not be asked or done. It is written again at most once a minute.
+	Trouble   string    `json:"trouble,omitempty"`
+	TroubleAt time.Time `json:"troubleAt,omitzero"`
 	// Lacking is what the cluster still lacks to look as wanted, as it was last
 	// seen in this phase.
 	Lacking string `json:"lacking,omitempty"`

@@ -107,12 +107,12 @@ func TestRecordOfALongRolloutStaysSmall(t *testing.T) {
 	const limit = 256 << 10
 	r, now := progressing(t)
 	largest := 0
-	for r.Phase == release.Progressing && now.Before(t0.Add(12*time.Hour)) {
+	for r.Phase == release.Progressing && now.Before(t0.Add(8*time.Hour)) {
 		now = now.Add(tick)
 		s := ofTraffic(r, 0.00125, 0.001)
 		s.stable, s.candidate = s.stable*9973, s.candidate*9973 // counts of a busy service take more digits
 		s.stable += 3_000_000
-		if now.Before(t0.Add(10 * time.Hour)) {
+		if now.Before(t0.Add(6 * time.Hour)) {
 			s = sample{unknown: analysis.TooManySeries}
 		}
 		r = release.Next(r, measured(r, 1, s, now), now)
