@@ -278,6 +278,9 @@ func (e Explanation) hindered(r Record) Explanation {
 	if r.Lacking != "" {
 		e.Blocked = append(e.Blocked, r.Lacking)
 	}
+	if r.Trouble != "" {
+		e.Blocked = append(e.Blocked, "something could not be asked or done: "+r.Trouble)
+	}
 	for _, i := range r.Owed {
 		if i.Refused != "" {
 			e.Blocked = append(e.Blocked, fmt.Sprintf("%s was refused: %s", i.Kind, i.Refused))

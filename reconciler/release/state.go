@@ -13,6 +13,10 @@ type State struct {
 	Traffic Traffic `json:"traffic,omitzero"`
 	// Retired prunes the release once its traffic has gone; claims stay.
 	Retired bool `json:"retired,omitempty"`
+	// AsIs lists revisions that no longer render to what was verified: what is
+	// there of them stays as it is. Only their share of the traffic, and what is
+	// missing of them, is put right. Whoever renders adds it; it is in no record.
+	AsIs []string `json:"asIs,omitempty"`
 	// Hands off: nothing of the release is applied, restored or pruned. An
 	// adopted release is in this state until its first rollout.
 	Observed bool `json:"observed,omitempty"`
