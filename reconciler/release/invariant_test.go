@@ -171,7 +171,7 @@ func checkRepetition(t *testing.T, s step) {
 			return // out of frozen the question is asked anew
 		}
 		assert.Equal(t, s.after.Seq, again.Seq, "%s twice: %s", eventName(s.event), again.Reason)
-	case release.Judged, release.Seen, release.Tick:
+	case release.Judged, release.Seen, release.Tick, release.Troubled:
 	}
 }
 
@@ -187,7 +187,7 @@ func checkUnknown(t *testing.T, s step) {
 		if e.Observed.Revisions == nil {
 			assert.False(t, moved, "moved by a cluster that says nothing")
 		}
-	case release.Wanted, release.Kept, release.Adopted, release.Judged, release.Controlled, release.Done, release.Erred, release.Tick:
+	case release.Wanted, release.Kept, release.Adopted, release.Judged, release.Controlled, release.Done, release.Erred, release.Tick, release.Troubled:
 	}
 }
 
