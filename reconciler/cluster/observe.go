@@ -131,8 +131,9 @@ func (c *Cluster) revisionStatus(p *pass, revision string) release.RevisionStatu
 		s.Endpoints = p.endpoints(revision)
 	}
 	s.Readiness, s.Reason = c.readiness(p, revision)
-	if s.Readiness == release.Ready && s.Endpoints == 0 && p.options.Traffic == Gateway && p.exists(revision) {
-		s.Readiness, s.Reason = release.InProgress, "its Service has no ready endpoints yet"
+	if s.Readiness == release.Ready && s.Endpoints < max(1, s.Replicas) && p.options.Traffic == Gateway && p.exists(revision) {
+		s.Readiness = release.InProgress
+		s.Reason = fmt.Sprintf("its Service has %d of %d endpoints yet", s.Endpoints, max(1, s.Replicas))
 	}
 	return s
 }
