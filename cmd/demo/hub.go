@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sluice-cd/sluice/gitsource"
@@ -22,75 +22,99 @@ const (
 	botToken  = "demo-token"
 )
 
-// A hub is the forge with its two repositories.
+// A hub is the forge, with the environments repository and the source repository
+// of one service.
 type hub struct {
 	server       *forgetest.Server
 	environments *forgetest.Repository
 	source       *forgetest.Repository
+	service      string
 	genesis      string
 }
 
-func startForge(ctx context.Context, dir, examples string, first artifact) (*hub, error) {
+// An estate is what is in the environments repository at the beginning.
+type estate struct {
+	files        map[string]string
+	environments []string // in promotion order
+	services     []string
+	first        artifact // of every service
+}
+
+// startForge starts a forge with an estate. The hub is that of the first service.
+func startForge(ctx context.Context, dir string, e estate) (*hub, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
+	}
+	repositories := []forgetest.RepositoryOptions{{FullName: "acme/environments", Permissions: writers()}}
+	for _, service := range e.services {
+		repositories = append(repositories, forgetest.RepositoryOptions{
+			FullName: "acme/" + service, Permissions: writers(), Protected: []string{"main"},
+		})
 	}
 	server, err := forgetest.Start(ctx, dir, forgetest.Options{
 		Users: []forgetest.User{
 			{Login: developer, ID: 101}, {Login: releaser, ID: 102}, {Login: pipeline, ID: 103},
 			{Login: sluiceBot, ID: 104, Token: botToken},
 		},
-		Apps:  []forgetest.App{{Slug: actions, ID: 15368}},
-		Teams: []forgetest.Team{{Org: "acme", Slug: "releasers", Members: []string{releaser}}, {Org: "acme", Slug: "platform", Members: []string{releaser}}},
-		Repositories: []forgetest.RepositoryOptions{
-			{FullName: "acme/environments", Permissions: writers()},
-			{FullName: "acme/checkout", Permissions: writers(), Protected: []string{"main"}},
-		},
+		Apps:         []forgetest.App{{Slug: actions, ID: 15368}},
+		Teams:        []forgetest.Team{{Org: "acme", Slug: "releasers", Members: []string{releaser}}, {Org: "acme", Slug: "platform", Members: []string{releaser}}},
+		Repositories: repositories,
 	})
 	if err != nil {
 		return nil, err
 	}
-	h := &hub{server: server, environments: server.Repository("acme/environments"), source: server.Repository("acme/checkout")}
-	return h, h.fill(examples, first)
+	h := &hub{server: server, environments: server.Repository("acme/environments")}
+	h = h.of(e.services[0])
+	h.genesis, err = h.fill(e)
+	return h, err
+}
+
+// of is the same forge as another service sees it.
+func (h *hub) of(service string) *hub {
+	other := *h
+	other.service, other.source = service, h.server.Repository("acme/"+service)
+	return &other
 }
 
 func writers() map[string]string {
 	return map[string]string{developer: "write", releaser: "write", pipeline: "write", sluiceBot: "write"}
 }
 
-// fill puts the example into the repository: first what everything is built on,
+// fill puts the estate into the repository: first what everything is built on,
 // then the environments that name that commit as their base.
-func (h *hub) fill(examples string, first artifact) error {
-	files, err := readTree(filepath.Join(examples, "environments"))
-	if err != nil {
-		return err
-	}
-	source, err := h.source.Push(developer, "main", "checkout "+first.Version, map[string]string{"main.go": "package main // " + first.Version + "\n"})
-	if err != nil {
-		return err
+func (h *hub) fill(e estate) (genesis string, err error) {
+	first, later := e.environments[0], e.environments[1:]
+	sources := map[string]string{}
+	for _, service := range e.services {
+		of := h.of(service)
+		if sources[service], err = of.build(e.first); err != nil {
+			return "", err
+		}
+		if err := of.edit(e.files, first, e.first, sources[service], ""); err != nil {
+			return "", err
+		}
 	}
 	foundation, rest := map[string]string{}, map[string]string{}
-	for path, content := range files {
-		switch {
-		case strings.HasPrefix(path, "staging/"), strings.HasPrefix(path, "production/"):
+	for path, content := range e.files {
+		environment, _, _ := strings.Cut(path, "/")
+		if slices.Contains(later, environment) {
 			rest[path] = content
-		default:
+		} else {
 			foundation[path] = content
 		}
 	}
-	if err := edit(foundation, "dev", first, source, ""); err != nil {
-		return err
-	}
-	base, err := h.environments.Push(developer, "main", "checkout: the service and its development environment", foundation)
+	base, err := h.environments.Push(developer, "main", "the services and the first environment", foundation)
 	if err != nil {
-		return err
+		return "", err
 	}
-	for _, environment := range environments[1:] {
-		if err := edit(rest, environment, first, source, base); err != nil {
-			return err
+	for _, service := range e.services {
+		for _, environment := range later {
+			if err := h.of(service).edit(rest, environment, e.first, sources[service], base); err != nil {
+				return "", err
+			}
 		}
 	}
-	h.genesis, err = h.environments.Push(developer, "main", "checkout: staging and production", rest)
-	return err
+	return h.environments.Push(developer, "main", "the environments that follow", rest)
 }
 
 func readTree(dir string) (map[string]string, error) {
@@ -108,8 +132,8 @@ func readTree(dir string) (map[string]string, error) {
 }
 
 // edit changes only the words of a release file that a promotion changes.
-func edit(files map[string]string, environment string, a artifact, source, base string) error {
-	path := releasePath(environment)
+func (h *hub) edit(files map[string]string, environment string, a artifact, source, base string) error {
+	path := h.path(environment, "release.yaml")
 	data := []byte(files[path])
 	values := [][2]string{{"artifact.digest", a.Digest}, {"artifact.version", a.Version}, {"artifact.source.commit", source}}
 	if base != "" {
@@ -125,11 +149,14 @@ func edit(files map[string]string, environment string, a artifact, source, base 
 	return nil
 }
 
-func releasePath(environment string) string { return environment + "/checkout/release.yaml" }
+// path is that of a file of the service's release.
+func (h *hub) path(environment, file string) string {
+	return environment + "/" + h.service + "/" + file
+}
 
 // build makes a source commit, with the checks that ran on it, into an artifact.
 func (h *hub) build(a artifact) (source string, err error) {
-	return h.source.Push(developer, "main", "checkout "+a.Version, map[string]string{"main.go": "package main // " + a.Version + "\n"})
+	return h.source.Push(developer, "main", h.service+" "+a.Version, map[string]string{"main.go": "package main // " + a.Version + "\n"})
 }
 
 // deployToDev is what a pipeline does after a build.
@@ -138,13 +165,13 @@ func (h *hub) deployToDev(a artifact, source string) error {
 	if err != nil {
 		return err
 	}
-	_, err = h.environments.Push(pipeline, "main", "dev/checkout: "+a.Version, files)
+	_, err = h.environments.Push(pipeline, "main", "dev/"+h.service+": "+a.Version, files)
 	return err
 }
 
 // propose opens the pull request that promotes an artifact.
 func (h *hub) propose(environment string, a artifact, source, base string) (number int, head string, err error) {
-	branch := "promote-" + environment + "-" + a.Version
+	branch := "promote-" + environment + "-" + h.service + "-" + a.Version
 	if err := h.environments.Branch(developer, branch, "main"); err != nil {
 		return 0, "", err
 	}
@@ -152,7 +179,7 @@ func (h *hub) propose(environment string, a artifact, source, base string) (numb
 	if err != nil {
 		return 0, "", err
 	}
-	title := fmt.Sprintf("%s/checkout: promote %s", environment, a.Version)
+	title := fmt.Sprintf("%s/%s: promote %s", environment, h.service, a.Version)
 	if head, err = h.environments.Push(developer, branch, title, files); err != nil {
 		return 0, "", err
 	}
@@ -161,12 +188,13 @@ func (h *hub) propose(environment string, a artifact, source, base string) (numb
 }
 
 func (h *hub) edited(branch, environment string, a artifact, source, base string) (map[string]string, error) {
-	content, err := h.file(branch, releasePath(environment))
+	path := h.path(environment, "release.yaml")
+	content, err := h.file(branch, path)
 	if err != nil {
 		return nil, err
 	}
-	files := map[string]string{releasePath(environment): content}
-	return files, edit(files, environment, a, source, base)
+	files := map[string]string{path: content}
+	return files, h.edit(files, environment, a, source, base)
 }
 
 // file is a file's content at a revision.

@@ -14,8 +14,6 @@ import (
 	"github.com/sluice-cd/sluice/gitsource/gittest"
 )
 
-const production = "production/checkout"
-
 // story tells everything in order. Each act ends with what must be true.
 func (w *world) story(ctx context.Context) error {
 	good, bad := w.artifacts["1.42.0"], w.artifacts["1.43.0"]
@@ -36,7 +34,7 @@ func (w *world) story(ctx context.Context) error {
 // baseline: nothing runs yet, so Sluice starts what the repository says.
 func (w *world) baseline(ctx context.Context) error {
 	w.say.chapter("1. The baseline")
-	for _, environment := range environments {
+	for _, environment := range w.environments {
 		if err := w.stable(ctx, environment, "1.41.0"); err != nil {
 			return err
 		}
@@ -184,11 +182,11 @@ func (w *world) rolledBack(ctx context.Context, bad artifact) error {
 		return err
 	}
 	w.say.quote(message)
-	file, err := w.forge.file("main", releasePath("production"))
+	file, err := w.forge.file("main", w.forge.path("production", "release.yaml"))
 	if err != nil {
 		return err
 	}
-	control, err := w.forge.file("main", "production/checkout/control.yaml")
+	control, err := w.forge.file("main", w.forge.path("production", "control.yaml"))
 	if err != nil {
 		return err
 	}
@@ -212,7 +210,7 @@ func (w *world) heldPromotion(ctx context.Context, a artifact) error {
 	if err != nil {
 		return err
 	}
-	staging, err := w.forge.file("main", releasePath("staging"))
+	staging, err := w.forge.file("main", w.forge.path("staging", "release.yaml"))
 	if err != nil {
 		return err
 	}
@@ -310,11 +308,11 @@ func (w *world) walks(ctx context.Context, weights []int) error {
 // weight is the share that the route gives to the revision that is not stable,
 // and what the judge says of it.
 func (w *world) weight(ctx context.Context) (weight int, verdict string, err error) {
-	route, err := w.kube.route(ctx, "checkout-production")
+	route, err := w.kube.route(ctx, w.forge.service+"-production", w.forge.service)
 	if err != nil {
 		return 0, "", err
 	}
-	i, err := w.item(ctx, production)
+	i, err := w.item(ctx, "production/"+w.forge.service)
 	if err != nil || i.Candidate == nil {
 		return 0, "", err
 	}
@@ -366,7 +364,7 @@ func (w *world) item(ctx context.Context, release string) (item, error) {
 // stable waits until a version is the stable one of an environment and nothing
 // else is wanted.
 func (w *world) stable(ctx context.Context, environment, version string) error {
-	name := environment + "/checkout"
+	name := environment + "/" + w.forge.service
 	began := time.Now()
 	return until(ctx, fmt.Sprintf("%s to be stable in %s", version, environment), func(ctx context.Context) (bool, string, error) {
 		for _, p := range w.processes {

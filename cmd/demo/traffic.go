@@ -17,7 +17,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
-// requestsPerSecond in each environment.
+// requestsPerSecond to each release.
 const requestsPerSecond = 300
 
 // traffic plays the users: it reads the live weights of the route and the pods
@@ -65,7 +65,7 @@ func (t *traffic) metrics(w http.ResponseWriter, _ *http.Request) {
 }
 
 // run sends requests until ctx ends.
-func (t *traffic) run(ctx context.Context, k *kube, environments []string) {
+func (t *traffic) run(ctx context.Context, k *kube, services, environments []string) {
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
 	last := time.Now()
@@ -76,10 +76,12 @@ func (t *traffic) run(ctx context.Context, k *kube, environments []string) {
 		case now := <-ticker.C:
 			n := int(requestsPerSecond * now.Sub(last).Seconds())
 			last = now
-			for _, environment := range environments {
-				backends, err := k.backends(ctx, environment)
-				if err == nil {
-					t.send(environment, backends, n)
+			for _, service := range services {
+				for _, environment := range environments {
+					backends, err := k.backends(ctx, service, environment)
+					if err == nil {
+						t.send(environment, backends, n)
+					}
 				}
 			}
 		}
@@ -135,9 +137,9 @@ func (t *traffic) answerLocked(environment string, pods []corev1.Pod) {
 }
 
 // backends reads the route of the service in an environment.
-func (k *kube) backends(ctx context.Context, environment string) ([]backend, error) {
-	namespace := "checkout-" + environment
-	route, err := k.route(ctx, namespace)
+func (k *kube) backends(ctx context.Context, service, environment string) ([]backend, error) {
+	namespace := service + "-" + environment
+	route, err := k.route(ctx, namespace, service)
 	if err != nil {
 		return nil, err
 	}

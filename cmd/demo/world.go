@@ -28,6 +28,10 @@ type world struct {
 	kube    *kube
 	forge   *hub
 	cluster clusterFacts
+	// records is the namespace of sluice's records.
+	records      string
+	services     []string
+	environments []string
 
 	artifacts map[string]artifact // by version
 	// processes in the order of their start, which is not that of their end
@@ -42,12 +46,13 @@ type clusterFacts struct {
 	Targets    string `json:"targets"`
 }
 
-var environments = []string{"dev", "staging", "production"}
-
 // setUp starts the cluster, the forge, the users and sluice.
 func setUp(ctx context.Context, opts options, dir string, say *narrator) (*world, error) {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w := &world{opts: opts, dir: dir, say: say, stop: stop}
+	w := &world{
+		opts: opts, dir: dir, say: say, stop: stop, records: "sluice",
+		services: []string{"checkout"}, environments: []string{"dev", "staging", "production"},
+	}
 	say.chapter("Setting the scene")
 	if err := os.Mkdir(w.path("logs"), 0o755); err != nil {
 		return w, err
@@ -62,11 +67,23 @@ func setUp(ctx context.Context, opts options, dir string, say *narrator) (*world
 	if err := w.startTraffic(background); err != nil {
 		return w, err
 	}
-	if w.forge, err = startForge(background, w.path("forge"), opts.examples, w.artifacts["1.41.0"]); err != nil {
+	files, err := readTree(filepath.Join(opts.examples, "environments"))
+	if err != nil {
+		return w, err
+	}
+	w.forge, err = startForge(background, w.path("forge"), estate{
+		files: files, environments: w.environments, services: w.services, first: w.artifacts["1.41.0"],
+	})
+	if err != nil {
 		return w, err
 	}
 	say.say("A forge with the repository %s is up at %s", w.forge.environments.FullName(), w.forge.server.URL)
-	return w, w.startSluice()
+	if err := w.configure(); err != nil {
+		return w, err
+	}
+	say.say("Sluice follows the repository from commit %.8s on, which is the baseline", w.forge.genesis)
+	_, err = w.serve("--genesis", w.forge.genesis)
+	return w, err
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
@@ -88,11 +105,28 @@ func (w *world) startCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.say.say("A Kubernetes API server is up after %.1f s; pods are simulated", time.Since(began).Seconds())
+	return w.enter(ctx)
+}
+
+// enter connects to the cluster and makes the namespaces.
+func (w *world) enter(ctx context.Context) error {
+	var err error
 	if w.kube, err = connect(w.cluster.Kubeconfig); err != nil {
 		return err
 	}
-	w.say.say("A Kubernetes API server is up after %.1f s; pods are simulated", time.Since(began).Seconds())
-	return w.kube.furnish(ctx)
+	return w.kube.furnish(ctx, w.namespaces())
+}
+
+// namespaces are those of the records and of the releases.
+func (w *world) namespaces() []string {
+	namespaces := []string{w.records}
+	for _, service := range w.services {
+		for _, environment := range w.environments {
+			namespaces = append(namespaces, service+"-"+environment)
+		}
+	}
+	return namespaces
 }
 
 // startTraffic starts the users and lets the metrics source collect what the
@@ -103,18 +137,18 @@ func (w *world) startTraffic(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	go users.run(ctx, w.kube, environments)
-	targets := fmt.Sprintf(`[{"targets":[%q],"labels":{"job":"checkout"}}]`, address)
-	temporary := filepath.Join(w.cluster.Targets, "checkout.tmp")
+	go users.run(ctx, w.kube, w.services, w.environments)
+	targets := fmt.Sprintf(`[{"targets":[%q],"labels":{"job":%q}}]`, address, w.services[0])
+	temporary := filepath.Join(w.cluster.Targets, w.services[0]+".tmp")
 	if err := os.WriteFile(temporary, []byte(targets), 0o644); err != nil {
 		return err
 	}
-	w.say.say("Users send %d requests a second to each environment", requestsPerSecond)
-	return os.Rename(temporary, filepath.Join(w.cluster.Targets, "checkout.json"))
+	w.say.say("Users send %d requests a second to each release", requestsPerSecond)
+	return os.Rename(temporary, filepath.Join(w.cluster.Targets, w.services[0]+".json"))
 }
 
-// startSluice writes the daemon's configuration and starts it.
-func (w *world) startSluice() error {
+// configure writes the daemon's configuration.
+func (w *world) configure() error {
 	key, err := w.signingKey()
 	if err != nil {
 		return err
@@ -135,20 +169,19 @@ forge:
 dataDir: %s
 cluster:
   kubeconfigFile: %s
+  namespace: %s
 metrics:
   - {name: operations, url: "%s", scrape: 1s, lag: 1s}
 commits: {name: Sluice, email: sluice@example.com, signingKeyFile: %s}
 poll: 1s
 `, w.forge.server.CloneURL(w.forge.environments.FullName()), w.forge.server.APIURL(), w.forge.environments.FullName(), token,
-		w.path("sluice"), w.cluster.Kubeconfig, w.cluster.Prometheus, key)
-	if err := os.WriteFile(w.path("sluice-daemon.yaml"), []byte(config), 0o644); err != nil {
-		return err
-	}
-	_, err = w.start("sluice", "serve", "--config", w.path("sluice-daemon.yaml"), "--genesis", w.forge.genesis)
-	if err == nil {
-		w.say.say("Sluice follows the repository from commit %.8s on, which is the baseline", w.forge.genesis)
-	}
-	return err
+		w.path("sluice"), w.cluster.Kubeconfig, w.records, w.cluster.Prometheus, key)
+	return os.WriteFile(w.path("sluice-daemon.yaml"), []byte(config), 0o644)
+}
+
+// serve starts the daemon.
+func (w *world) serve(args ...string) (*process, error) {
+	return w.start("sluice", append([]string{"serve", "--config", w.path("sluice-daemon.yaml")}, args...)...)
 }
 
 // signingKey makes the key that sluice signs its commits with.
@@ -186,7 +219,7 @@ type process struct {
 }
 
 func (w *world) start(name string, args ...string) (*process, error) {
-	log, err := os.Create(w.path(filepath.Join("logs", name+".log")))
+	log, err := os.OpenFile(w.path(filepath.Join("logs", name+".log")), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
