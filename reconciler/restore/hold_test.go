@@ -33,7 +33,7 @@ func TestHoldKeepsEveryByteThatPeopleWrote(t *testing.T) {
 				w.commit(map[string]string{"production/checkout/control.yaml": content})
 				assert.NotEmpty(t, w.do(commit))
 				after := w.raw("production/checkout/control.yaml")
-				assert.Equal(t, strings.Count(before, "reason: by")+strings.Count(before, "revision:")+1, len(w.holds()), after)
+				assert.Len(t, w.holds(), strings.Count(before, "reason: by")+strings.Count(before, "revision:")+1, after)
 				assert.True(t, isInsertion(content, after), "%q became %q", content, after)
 				if end == "CRLF" {
 					assert.NotRegexp(t, `[^\r]\n`, after)
