@@ -28,6 +28,8 @@ const (
 func (c *Cluster) compare(w *wanted, l *live) standing {
 	sent, _ := c.sent.Load(w.id)
 	switch {
+	case w.asIs && l != nil && l.DeletionTimestamp == nil:
+		return inPlace
 	case l == nil && sent == w.hash:
 		return drifted
 	case l == nil:

@@ -161,6 +161,8 @@ type wanted struct {
 	// fenced objects decide about traffic or size: they are written only over
 	// the version that was read.
 	fenced bool
+	// asIs objects are only applied where they are missing.
+	asIs bool
 }
 
 func (w *wanted) entry() entry {

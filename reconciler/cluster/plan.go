@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -142,9 +143,16 @@ func (p *plan) add(o *unstructured.Unstructured, revision string) error {
 	if err != nil {
 		return err
 	}
+	w.asIs = p.keeps(revision)
 	p.ids[id] = true
 	p.objects = append(p.objects, w)
 	return nil
+}
+
+// keeps reports objects that stay as they are, because what they render to now
+// was not verified. Pinned Services and the route do not come this way.
+func (p *plan) keeps(revision string) bool {
+	return slices.Contains(p.state.AsIs, cmp.Or(revision, p.state.Shared))
 }
 
 // want completes an object for its apply: the label by which it is found

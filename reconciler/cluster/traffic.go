@@ -180,7 +180,10 @@ func (p *plan) addService(o *unstructured.Unstructured, report render.Report) er
 	if err := p.add(o, ""); err != nil {
 		return err
 	}
-	p.objects[len(p.objects)-1].fenced = report.Services[at].Pinned
+	if report.Services[at].Pinned {
+		service := p.objects[len(p.objects)-1]
+		service.fenced, service.asIs = true, false
+	}
 	return nil
 }
 
