@@ -2,7 +2,12 @@ package reconciler
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/gate"
@@ -15,6 +20,8 @@ import (
 func (p *pass) follow(ctx context.Context) error {
 	p.apply(release.Controlled{Paused: p.of.Control.Paused, Holds: rollbacks(p.of.Control.Holds)})
 	switch {
+	case p.of.Inputs == "" && p.of.Problem == "" && p.record.Fresh():
+		return nil // nobody asked for it yet
 	case p.of.Problem != "":
 		p.apply(release.Kept{Reason: "its files cannot be used: " + p.of.Problem})
 		return nil
@@ -23,13 +30,15 @@ func (p *pass) follow(ctx context.Context) error {
 		return nil
 	case p.of.Inputs == intake.Retired:
 		return p.retire(ctx)
+	case p.lost != nil:
+		return p.lost
 	}
 	want, err := p.Releases.Want(p.rules, p.key, p.of)
 	if err != nil {
 		return err
 	}
-	if p.record.Fresh() && p.of.Genesis {
-		return p.adopt(ctx, want.Revision)
+	if p.record.Fresh() {
+		return p.begin(ctx, want)
 	}
 	p.apply(release.Wanted{Want: want})
 	return nil
@@ -54,6 +63,9 @@ func (p *pass) retire(ctx context.Context) error {
 		p.apply(release.Wanted{Retired: true})
 		return nil
 	}
+	if p.again = p.askAgain(p.of.Commit); p.again.After(p.now) {
+		return nil
+	}
 	want := release.Want{Promotion: release.Promotion{Commit: p.of.Commit, At: p.of.At}}
 	facts, err := p.facts(ctx, environments.Candidate{Key: p.key, Want: want, Retired: true, Changes: p.unproven()})
 	if err != nil {
@@ -62,10 +74,34 @@ func (p *pass) retire(ctx context.Context) error {
 	summary := gate.Summarize(gate.Evaluate(facts, p.now))
 	if summary.Outcome != gate.OutcomeDeploy {
 		p.apply(release.Kept{Reason: "its retirement is not allowed: " + summary.Title})
+		p.again = p.now.Add(p.Poll)
+		p.asked(p.of.Commit, p.again)
 		return nil
 	}
 	p.apply(release.Wanted{Retired: true})
 	return nil
+}
+
+// An ask is when the gates are to be asked again about a retirement. A record
+// has no place for it, and asking once more after a restart is harmless.
+type ask struct {
+	commit string
+	again  time.Time
+}
+
+func (p *pass) askAgain(commit string) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a := p.asks[p.key]; a.commit == commit {
+		return a.again
+	}
+	return time.Time{}
+}
+
+func (p *pass) asked(commit string, again time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asks[p.key] = ask{commit, again}
 }
 
 // unproven lists the changes since what is stable. What was stable earlier does
@@ -76,40 +112,74 @@ func (p *pass) unproven() []intake.Change {
 	})
 }
 
-// adopt compares the baseline with what runs.
-func (p *pass) adopt(ctx context.Context, revision release.Revision) error {
-	output, err := p.render(ctx, revision)
+// begin compares what git asks for with what runs, before anything was decided.
+// The baseline is adopted when it is what runs. Where something else runs a
+// record was lost, or the baseline is not what somebody thinks: replacing it
+// blindly could take away what serves.
+func (p *pass) begin(ctx context.Context, want release.Want) error {
+	observed, err := p.running(ctx, want.Revision)
+	var refusal *render.Refusal
+	if errors.As(err, &refusal) && !p.of.Genesis {
+		p.apply(release.Wanted{Want: want}) // the gates say why it cannot be rendered
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	revision.Workload, revision.Manifest = output.WorkloadHash, output.ManifestHash
-	state := release.State{
-		Workloads: []release.Workload{{Revision: revision.ID, Share: 100}},
-		Shared:    revision.ID, Traffic: release.Traffic{Stable: revision.ID},
-	}
-	observed, err := p.Cluster.Observe(ctx, p.key, state, map[string]render.Output{revision.ID: output}, p.place)
-	if err != nil {
-		return fmt.Errorf("look at what runs of %s: %w", p.key, err)
-	}
-	e := release.Adopted{Revision: revision}
-	switch status := observed.Revisions[revision.ID]; {
-	case status.Readiness == release.Unknowable:
+	e := release.Adopted{Revision: want.Revision, Place: p.planned}
+	others, itself := split(observed, want.Revision.ID)
+	switch {
+	case observed.Revisions[want.Revision.ID].Readiness == release.Unknowable:
 		return fmt.Errorf("look at what runs of %s: the cluster does not say", p.key)
-	case status.Readiness != release.Absent && status.Readiness != "":
+	case len(others) > 0:
+		e.Differs = fmt.Sprintf("revision %s runs and git says %s", strings.Join(others, " and "), want.Revision.ID)
+	case itself && p.of.Genesis:
 		e.Same, e.Ours = true, true
-	case running(observed) != "":
-		e.Differs = "revision " + running(observed) + " runs and git says " + revision.ID
+		if e.Revision, err = p.rendered(ctx, want.Revision); err != nil {
+			return err
+		}
+	case !p.of.Genesis && p.record.Phase == release.Stable:
+		p.apply(release.Wanted{Want: want})
+		return nil
 	}
 	p.apply(e)
 	return nil
 }
 
-// running names a revision of the release that exists in the cluster.
-func running(o release.Observed) string {
-	for id, status := range o.Revisions {
-		if status.Readiness != release.Absent && status.Readiness != "" {
-			return id
+// running asks what runs where a revision would.
+func (p *pass) running(ctx context.Context, revision release.Revision) (release.Observed, error) {
+	output, err := p.render(ctx, p.planned, revision)
+	if err != nil {
+		return release.Observed{}, err
+	}
+	state := release.State{
+		Workloads: []release.Workload{{Revision: revision.ID, Share: 100}},
+		Shared:    revision.ID, Traffic: release.Traffic{Stable: revision.ID},
+	}
+	observed, err := p.Cluster.Observe(ctx, p.key, state, map[string]render.Output{revision.ID: output}, p.planned)
+	if err != nil {
+		return observed, fmt.Errorf("look at what runs of %s: %w", p.key, err)
+	}
+	return observed, nil
+}
+
+// rendered completes a revision by what it renders to.
+func (p *pass) rendered(ctx context.Context, revision release.Revision) (release.Revision, error) {
+	output, err := p.render(ctx, p.planned, revision)
+	revision.Workload, revision.Manifest = output.WorkloadHash, output.ManifestHash
+	return revision, err
+}
+
+// split separates a revision that exists in the cluster from the others.
+func split(o release.Observed, id string) (others []string, itself bool) {
+	for _, found := range slices.Sorted(maps.Keys(o.Revisions)) {
+		switch status := o.Revisions[found]; {
+		case status.Readiness == release.Absent || status.Readiness == "":
+		case found == id:
+			itself = true
+		default:
+			others = append(others, found)
 		}
 	}
-	return ""
+	return others, itself
 }

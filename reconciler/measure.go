@@ -13,57 +13,150 @@ import (
 	"github.com/sluice-cd/sluice/schemas"
 )
 
-// measure reads the ticks that are due for the step under way.
+// A watch is what a rollout under way needs from one pass to the next. Losing it
+// costs nothing but precision.
+type watch struct {
+	// pods are as they were first seen.
+	pods map[string]analysis.Life
+	// unread is why the newest tick has no counts.
+	unread string
+}
+
+// measure reads the ticks that are due for the step under way. Without an answer
+// of the cluster it waits: what is missed now can be read later, and only the
+// cluster knows what share the candidate could get.
 func (p *pass) measure(ctx context.Context) error {
 	r := p.record
-	if !release.Measuring(r) {
+	switch {
+	case !release.Looking(r):
+		p.watching(watch{})
+		return nil
+	case !release.Measuring(r) || p.observed.At.IsZero():
 		return nil
 	}
 	q, err := p.question(ctx)
 	if err != nil {
 		return err
 	}
-	e := release.Measured{Attempt: r.Attempt, Step: r.Rollout.Step}
+	reading, err := p.Meter.Ticks(ctx, q, p.now)
+	if err != nil {
+		return err
+	}
+	if unread := p.unread(reading); unread != "" {
+		p.notes = append(p.notes, unread)
+	}
+	e := release.Measured{Attempt: r.Attempt, Step: r.Rollout.Step, Ticks: reading.Ticks}
+	if len(e.Ticks) == 0 {
+		return nil
+	}
 	if len(r.Rollout.Analysis.Dispersion) <= r.Rollout.Step {
 		if e.Dispersion, err = p.Meter.Dispersion(ctx, q); err != nil {
 			return err
 		}
 	}
-	if e.Ticks, err = p.Meter.Ticks(ctx, q, p.now); err != nil {
-		return err
-	}
-	if len(e.Ticks) > 0 {
-		p.apply(e)
-	}
+	p.apply(e)
 	return nil
 }
 
 func (p *pass) question(ctx context.Context) (meter.Question, error) {
 	r := p.record
-	service := p.rules.Services[p.key.Service]
-	manifests, err := p.manifests(ctx, r)
+	service, err := p.service()
 	if err != nil {
 		return meter.Question{}, err
 	}
-	q := meter.Question{
-		Metrics: service.Metrics, Health: service.Health, Namespace: p.place.Namespace,
-		Began: r.Rollout.Began, StepBegan: r.Rollout.StepBegan, Interval: r.Rollout.Plan.Interval,
-		Last: lastTick(r.Rollout.Analysis),
+	v, err := p.view(ctx, r)
+	if err != nil {
+		return meter.Question{}, err
 	}
-	if q.Candidate, err = podPrefix(manifests[r.Candidate.Revision.ID]); err != nil {
+	candidate := p.observed.Revisions[r.Candidate.Revision.ID]
+	q := meter.Question{
+		Metrics: service.Metrics, Health: service.Health, Namespace: v.place.Namespace,
+		Began: r.Rollout.Began, StepBegan: r.Rollout.StepBegan, Interval: r.Rollout.Plan.Interval,
+		Last: lastTick(r.Rollout.Analysis), Lives: p.lives(),
+		Situation: analysis.Situation{
+			Step: r.Rollout.Step, Weight: p.weight(v), Up: serves(candidate),
+			Steered: v.place.Traffic != schemas.TrafficNone && r.Stable != nil,
+		},
+	}
+	if q.Candidate, err = podPrefix(v.manifests[r.Candidate.Revision.ID]); err != nil {
 		return q, err
 	}
 	if r.Stable != nil {
-		if q.Stable, err = podPrefix(manifests[r.Stable.ID]); err != nil {
-			return q, err
+		q.Stable, err = podPrefix(v.manifests[r.Stable.ID])
+	}
+	return q, err
+}
+
+// weight is the share that the candidate can be given: a few replicas cannot
+// divide traffic as finely as a route.
+func (p *pass) weight(v view) float64 {
+	if v.place.Traffic == schemas.TrafficReplicas {
+		return p.observed.Route.Achievable / 100
+	}
+	return float64(v.state.Traffic.Weight) / 100
+}
+
+// serves reports whether anything of a revision can answer requests.
+func serves(s release.RevisionStatus) bool {
+	for _, pod := range s.Pods {
+		if pod.Ready {
+			return true
 		}
 	}
-	weight := float64(release.Desired(r).Traffic.Weight) / 100
-	q.Situation = analysis.Situation{
-		Step: r.Rollout.Step, Weight: weight, Up: true,
-		Steered: p.place.Traffic != schemas.TrafficNone && r.Stable != nil,
+	return s.Endpoints > 0
+}
+
+// lives says of every pod that the cluster knows when it started and when it was
+// first ready. The cluster tells only the last time that it became so; a pod that
+// loses its readiness again and again would never have warmed up.
+func (p *pass) lives() map[string]analysis.Life {
+	w, out := p.watched(), map[string]analysis.Life{}
+	for _, status := range p.observed.Revisions {
+		for _, pod := range status.Pods {
+			life := pod.Life
+			switch first := w.pods[pod.Name].Ready; {
+			case life.Started.IsZero():
+				continue
+			case !first.IsZero():
+				life.Ready = first
+			case life.Ready.IsZero() && pod.BeenReady:
+				life.Ready = life.Started
+			}
+			out[pod.Name] = life
+		}
 	}
-	return q, nil
+	w.pods = out
+	p.watching(w)
+	return out
+}
+
+// unread is why counters cannot be read, as long as that is so.
+func (p *pass) unread(reading meter.Reading) string {
+	w := p.watched()
+	switch {
+	case reading.Trouble != nil:
+		w.unread = "counters cannot be read: " + reading.Trouble.Error()
+	case len(reading.Ticks) > 0:
+		w.unread = ""
+	}
+	p.watching(w)
+	return w.unread
+}
+
+func (p *pass) watched() watch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.watches[p.key]
+}
+
+func (p *pass) watching(w watch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w.pods == nil && w.unread == "" {
+		delete(p.watches, p.key)
+		return
+	}
+	p.watches[p.key] = w
 }
 
 func lastTick(in analysis.Input) time.Time {

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
-	"github.com/sluice-cd/sluice/reconciler/render"
-	"github.com/sluice-cd/sluice/schemas"
 )
 
 // A pass is one look at one release.
@@ -22,8 +21,25 @@ type pass struct {
 	of     intake.Release // what git says of the release
 	saved  stored
 	record release.Record
-	rules  environments.Rules
-	place  release.Place
+	moves  []move // not saved yet
+	moved  bool   // something saved in this pass makes another one worth while
+
+	rules environments.Rules
+	// planned is where the policy in force puts the release, and lost why it
+	// cannot be told. What runs already stays where it is.
+	planned release.Place
+	lost    error
+
+	observed release.Observed // zero where the cluster was not asked
+	notes    []string         // what people should know although nothing failed
+	again    time.Time        // when to look again besides what the record says
+}
+
+// A move is a change of phase or step, said once it is saved.
+type move struct {
+	from, to release.Phase
+	weight   int
+	reason   string
 }
 
 // Once makes one pass over a release and says when to make the next one. An
@@ -32,19 +48,23 @@ type pass struct {
 func (c *Reconciler) Once(ctx context.Context, key release.Key) (time.Time, error) {
 	p, err := c.newPass(ctx, key)
 	if err != nil {
+		c.failed(key, err)
 		return time.Time{}, err
 	}
-	observed := errors.Join(p.follow(ctx), p.look(ctx), p.measure(ctx), p.prove(ctx))
+	err = errors.Join(p.follow(ctx), p.look(ctx), p.measure(ctx), p.prove(ctx))
 	p.apply(release.Tick{})
-	moved, err := p.save(ctx)
-	if err != nil {
-		return time.Time{}, errors.Join(observed, err)
+	if unsaved := p.save(ctx); unsaved != nil {
+		err = errors.Join(err, unsaved)
+		c.failed(key, err)
+		return time.Time{}, err
 	}
-	err = errors.Join(observed, p.converge(ctx), p.pay(ctx))
-	if err == nil && (moved || p.owesMore()) {
+	err = errors.Join(err, p.converge(ctx), p.pay(ctx))
+	p.trouble(err)
+	err = errors.Join(err, p.save(ctx))
+	if err == nil && (p.moved || p.owesMore()) {
 		return p.now, nil // look at once at what the change has done
 	}
-	return release.Wake(p.record, p.now), err
+	return earlier(p.again, release.Wake(p.record, p.now)), err
 }
 
 func (c *Reconciler) newPass(ctx context.Context, key release.Key) (*pass, error) {
@@ -54,101 +74,58 @@ func (c *Reconciler) newPass(ctx context.Context, key release.Key) (*pass, error
 		return nil, err
 	}
 	git, _ := c.known()
-	rules, err := c.Releases.Rules(git.Policy)
-	if err != nil {
-		return nil, fmt.Errorf("read the policy in force: %w", err)
+	p := &pass{Reconciler: c, key: key, now: now, git: git, of: git.Releases[key.String()], saved: saved, record: saved.record}
+	if p.rules, err = c.Releases.Rules(git.Policy); err != nil {
+		p.lost = fmt.Errorf("read the policy in force: %w", err)
+		return p, nil
 	}
-	p := &pass{Reconciler: c, key: key, now: now, git: git, of: git.Releases[key.String()], saved: saved, record: saved.record, rules: rules}
-	return p, p.locate()
+	p.planned, p.lost = locate(p.rules, key)
+	return p, nil
 }
 
-// locate finds out where the release runs.
-func (p *pass) locate() error {
-	environment, ok := p.rules.Policy.Environment(p.key.Environment)
-	if !ok {
-		return fmt.Errorf("locate %s: the policy in force has no environment %s", p.key, p.key.Environment)
-	}
-	if environment.Cluster != (schemas.Cluster{}) {
-		return fmt.Errorf("locate %s: the policy names a cluster for %s; this version runs releases in the daemon's own cluster only", p.key, p.key.Environment)
-	}
-	service, ok := p.rules.Services[p.key.Service]
-	if !ok {
-		return fmt.Errorf("locate %s: the service's file cannot be used: %s", p.key, p.rules.Broken[p.key.Service])
-	}
-	p.place = release.Place{
-		Namespace: environment.NamespaceFor(p.key.Service),
-		Service:   service.Traffic.Service, Traffic: service.Traffic.Kind, Route: service.Traffic.Route,
-	}
-	return nil
-}
-
-// apply moves the record on and says so when the phase changes.
+// apply moves the record on.
 func (p *pass) apply(e release.Event) {
 	before := p.record
 	p.record = release.Next(before, e, p.now)
 	if before.Phase != p.record.Phase || before.Rollout.Step != p.record.Rollout.Step {
-		p.Log.Info("release moved", "release", p.key.String(),
-			"from", string(before.Phase), "to", string(p.record.Phase),
-			"weight", release.Desired(p.record).Traffic.Weight, "reason", p.record.Reason)
+		p.moves = append(p.moves, move{before.Phase, p.record.Phase, release.Desired(p.record).Traffic.Weight, p.record.Reason})
 	}
 }
 
 // save stores what was decided, before any of it is done.
-func (p *pass) save(ctx context.Context) (moved bool, err error) {
+func (p *pass) save(ctx context.Context) error {
 	if p.record.Seq == p.saved.record.Seq {
-		return false, nil
+		return nil
 	}
-	saved, err := p.Reconciler.save(ctx, stored{p.record, p.saved.version})
+	saved, err := p.Reconciler.save(ctx, stored{record: p.record, version: p.saved.version}, p.now)
 	if err != nil {
-		return false, err
+		return fmt.Errorf("save the record of %s: %w", p.key, err)
 	}
-	moved = p.saved.record.Phase != p.record.Phase || p.saved.record.Rollout.Step != p.record.Rollout.Step
-	p.saved = saved
-	return moved, nil
-}
-
-// manifests renders what a record's desired state needs. A revision that
-// renders to something else than was verified is not applied.
-func (p *pass) manifests(ctx context.Context, r release.Record) (map[string]render.Output, error) {
-	out := map[string]render.Output{}
-	for id, revision := range release.Sources(r) {
-		output, err := p.render(ctx, revision)
-		if err != nil {
-			return nil, err
-		}
-		if revision.Manifest != "" && revision.Manifest != output.ManifestHash {
-			return nil, fmt.Errorf("render %s: revision %s renders to something else than was verified, so what runs is kept", p.key, id)
-		}
-		out[id] = output
+	for _, m := range p.moves {
+		p.Log.Info("release moved", "release", p.key.String(),
+			"from", string(m.from), "to", string(m.to), "weight", m.weight, "reason", m.reason)
 	}
-	return out, nil
-}
-
-func (p *pass) render(ctx context.Context, revision release.Revision) (render.Output, error) {
-	in, err := p.Releases.Manifests(p.rules, p.key, revision)
-	if err != nil {
-		return render.Output{}, err
-	}
-	return p.Renderer.Build(ctx, in)
+	p.moved = p.moved || len(p.moves) > 0
+	p.saved, p.moves = saved, nil
+	return nil
 }
 
 // look asks the cluster how far the saved record's state has come.
 func (p *pass) look(ctx context.Context) error {
 	r := p.saved.record
-	switch r.Phase {
-	case release.Preparing, release.Progressing, release.Verifying, release.Reverting, release.Removing:
-	case release.Stable, release.Pending, release.Rejected, release.Restoring, release.Frozen, release.Removed:
+	if !release.Looking(r) {
 		return nil
 	}
-	manifests, err := p.manifests(ctx, r)
+	v, err := p.view(ctx, r)
 	if err != nil {
 		return err
 	}
-	observed, err := p.Cluster.Observe(ctx, p.key, release.Desired(r), manifests, p.place)
+	observed, err := p.Cluster.Observe(ctx, p.key, v.state, v.manifests, v.place)
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", p.key, err)
 	}
-	if p.record.Seq == r.Seq {
+	p.observed = observed
+	if p.record.Seq == r.Seq { // else it is an answer to another question
 		p.apply(release.Seen{Observed: observed})
 	}
 	return nil
@@ -156,15 +133,17 @@ func (p *pass) look(ctx context.Context) error {
 
 // converge makes the cluster look as the saved record wants.
 func (p *pass) converge(ctx context.Context) error {
-	state := release.Desired(p.record)
-	if p.Observe || state.Observed || untouched(p.record) {
+	if p.Observe || release.Desired(p.record).Observed || untouched(p.record) {
 		return nil
 	}
-	manifests, err := p.manifests(ctx, p.record)
+	v, err := p.view(ctx, p.record)
 	if err != nil {
 		return err
 	}
-	if err := p.Cluster.Converge(ctx, p.key, state, manifests, p.place); err != nil {
+	if len(v.state.AsIs) > 0 {
+		p.notes = append(p.notes, fmt.Sprintf("revision %s renders to something else than was verified, so what runs of it is kept as it is until it is replaced", strings.Join(v.state.AsIs, " and ")))
+	}
+	if err := p.Cluster.Converge(ctx, p.key, v.state, v.manifests, v.place); err != nil {
 		return fmt.Errorf("converge %s: %w", p.key, err)
 	}
 	return nil
@@ -174,4 +153,16 @@ func (p *pass) converge(ctx context.Context) error {
 // is nothing to make right.
 func untouched(r release.Record) bool {
 	return r.Stable == nil && r.Attempt == 0 && r.Phase != release.Removing
+}
+
+// trouble writes down what failed, for those who ask why nothing moves. What
+// failed once is most often over the next time and not worth a write.
+func (p *pass) trouble(err error) {
+	notes := p.notes
+	if p.failed(p.key, err) > 1 {
+		notes = append(notes, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	if err == nil || len(notes) > 0 {
+		p.apply(release.Troubled{Reason: strings.Join(notes, "; ")})
+	}
 }

@@ -20,18 +20,23 @@ func (p *pass) pay(ctx context.Context) error {
 		commit, err := p.effect(ctx, intent)
 		switch {
 		case errors.Is(err, ErrRefused):
-			p.apply(release.Erred{ID: intent.ID, Reason: err.Error()})
-			p.Log.Error("a person is needed", "release", p.key.String(), "intent", intent.ID, "error", err)
+			p.refused(intent, err)
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s for %s: %w", intent.Kind, p.key, err))
 		default:
 			p.apply(release.Done{ID: intent.ID, Commit: commit})
 		}
 	}
-	if _, err := p.save(ctx); err != nil {
-		errs = append(errs, err)
-	}
 	return errors.Join(errs...)
+}
+
+// refused leaves the intent owed: it is tried again in case a person took away
+// what stands in its way, who is called once.
+func (p *pass) refused(intent release.Intent, err error) {
+	if intent.Refused == "" {
+		p.Log.Error("a person is needed", "release", p.key.String(), "intent", intent.ID, "error", err)
+	}
+	p.apply(release.Erred{ID: intent.ID, Reason: err.Error()})
 }
 
 // owesMore reports whether what was done made something else due that nobody

@@ -39,16 +39,17 @@ func (p *pass) plan(ctx context.Context, judged *release.Judged, output render.O
 // planInPlace finds out whether only scale or shared objects change. Then the
 // objects keep the names of the stable revision.
 func (p *pass) planInPlace(ctx context.Context, judged *release.Judged, output render.Output) error {
-	stable, err := p.render(ctx, *p.record.Stable)
+	stable, err := p.render(ctx, p.planned, *p.record.Stable)
 	if err != nil {
 		return err
 	}
-	if stable.WorkloadHash != output.WorkloadHash {
-		return nil
+	same := p.record.Stable.Workload == "" || p.record.Stable.Workload == stable.WorkloadHash
+	if !same || stable.WorkloadHash != output.WorkloadHash {
+		return nil // what runs was rendered otherwise and would be restarted
 	}
 	renamed := p.record.Candidate.Revision
 	renamed.ID = p.record.Stable.ID
-	if output, err = p.render(ctx, renamed); err != nil {
+	if output, err = p.render(ctx, p.planned, renamed); err != nil {
 		return err
 	}
 	judged.Manifest = output.ManifestHash

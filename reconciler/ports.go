@@ -60,9 +60,10 @@ type Cluster interface {
 	Observe(ctx context.Context, key release.Key, state release.State, manifests map[string]render.Output, place release.Place) (release.Observed, error)
 }
 
-// A Meter reads the counters of rollouts.
+// A Meter reads the counters of rollouts. What cannot be read is in the ticks; an
+// error is a question that can never be answered.
 type Meter interface {
-	Ticks(ctx context.Context, q meter.Question, now time.Time) ([]analysis.Tick, error)
+	Ticks(ctx context.Context, q meter.Question, now time.Time) (meter.Reading, error)
 	Dispersion(ctx context.Context, q meter.Question) (analysis.Dispersion, error)
 }
 

@@ -72,12 +72,16 @@ func (c *Reconciler) previewOne(ctx context.Context, candidate environments.Cand
 	if err != nil {
 		return verdict{}, err
 	}
+	if p.lost != nil {
+		return verdict{candidate.Key.String(), forge.StatusPending, p.lost.Error()}, nil
+	}
+	candidate.Changes = p.unproven()
 	facts, err := p.facts(ctx, candidate)
 	if err != nil {
 		return verdict{}, err
 	}
 	if !candidate.Retired {
-		output, err := p.render(ctx, candidate.Want.Revision)
+		output, err := p.render(ctx, p.planned, candidate.Want.Revision)
 		var refusal *render.Refusal
 		if err != nil && !errors.As(err, &refusal) {
 			return verdict{}, err

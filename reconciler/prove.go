@@ -18,22 +18,31 @@ import (
 // prove asks the gates about a pending candidate, when it is time to.
 func (p *pass) prove(ctx context.Context) error {
 	r := p.record
-	if r.Phase != release.Pending || r.Gates != nil && p.now.Before(r.Recheck) {
+	if r.Phase != release.Pending || p.lost != nil || r.Gates != nil && p.now.Before(r.Recheck) {
 		return nil
 	}
-	output, renderErr := p.render(ctx, r.Candidate.Revision)
+	output, renderErr := p.render(ctx, p.planned, r.Candidate.Revision)
 	var refusal *render.Refusal
 	if renderErr != nil && !errors.As(renderErr, &refusal) {
 		return fmt.Errorf("render the candidate of %s: %w", p.key, renderErr)
 	}
-	judged := release.Judged{Commit: r.Candidate.Promotion.Commit, Recheck: p.now.Add(p.Poll)}
+	judged := release.Judged{Commit: r.Candidate.Promotion.Commit, Recheck: p.now.Add(p.Poll), Place: p.planned}
 	if r.Candidate.Promotion.Genesis {
 		judged.Outcome, judged.Reason = release.Proceed, "part of the baseline"
+		judged.Promotion = r.Candidate.Promotion
+		judged.Promotion.Policy = p.git.Policy
+		if refusal != nil {
+			judged.Outcome, judged.Reason = release.Wait, "it does not render: "+refusal.Error()
+		}
 	} else if err := p.ask(ctx, &judged, output, refusal); err != nil {
 		return err
 	}
 	if err := p.plan(ctx, &judged, output); err != nil {
 		return err
+	}
+	if from := r.Place.Namespace; r.Stable != nil && from != "" && from != p.planned.Namespace && judged.Outcome == release.Proceed {
+		judged.Outcome = release.Wait
+		judged.Reason = fmt.Sprintf("the policy moves it from namespace %s to %s, which no rollout can do: retire it first, or put the namespace back", from, p.planned.Namespace)
 	}
 	if p.Observe && judged.Outcome == release.Proceed {
 		judged.Outcome, judged.Reason = release.Wait, "every gate passes; it would be deployed if this daemon did not only observe"
@@ -116,7 +125,7 @@ func (p *pass) upstream(ctx context.Context) gate.Upstream {
 // neighbour reads the record of a release that another daemon may own.
 func (c *Reconciler) neighbour(ctx context.Context, key release.Key) (release.Record, error) {
 	if c.ours(key) {
-		s, err := c.load(ctx, key, time.Time{})
+		s, err := c.load(ctx, key, time.Now().UTC())
 		return s.record, err
 	}
 	data, _, err := c.Store.Load(ctx, document(key))

@@ -42,6 +42,9 @@ func (q *queue) hint() {
 // next waits for the release that is due first. Whoever gets it calls done.
 func (q *queue) next(ctx context.Context) (release.Key, error) {
 	for {
+		if ctx.Err() != nil {
+			return release.Key{}, ctx.Err() // also when there is always something due
+		}
 		key, wait, ok := q.take(time.Now())
 		if ok {
 			q.hint() // another worker may find something due as well

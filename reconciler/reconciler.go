@@ -49,18 +49,24 @@ type Reconciler struct {
 	repositoryVersion string
 	// records is what was saved last, so that a quiet release costs no request.
 	records map[release.Key]stored
+	// failures counts the passes in a row that were not complete.
+	failures map[release.Key]int
+	asks     map[release.Key]ask
+	watches  map[release.Key]watch
 	// announced is the last status shown, by commit and context.
 	announced map[string]string
 }
 
-type stored struct {
-	record  release.Record
-	version string
-}
-
 // New returns a Reconciler. It does nothing before Run.
 func New(cfg Config) *Reconciler {
-	return &Reconciler{Config: cfg, queue: newQueue(), records: map[release.Key]stored{}, announced: map[string]string{}}
+	if cfg.Observe {
+		cfg.Store = &Scratch{Under: cfg.Store}
+	}
+	return &Reconciler{
+		Config: cfg, queue: newQueue(), records: map[release.Key]stored{},
+		failures: map[release.Key]int{}, asks: map[release.Key]ask{},
+		watches: map[release.Key]watch{}, announced: map[string]string{},
+	}
 }
 
 // workers is how many releases are worked on at the same time. A pass waits for
@@ -117,25 +123,63 @@ func (c *Reconciler) work(ctx context.Context) error {
 
 // one runs a pass and says when the next one is due.
 func (c *Reconciler) one(ctx context.Context, key release.Key) time.Time {
-	ctx, cancel := context.WithTimeout(ctx, passTimeout)
+	bounded, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
-	wake, err := c.Once(ctx, key)
+	wake, err := c.Once(bounded, key)
 	switch {
+	case err == nil:
+		return wake
 	case errors.Is(err, release.ErrConflict):
-		return time.Now()
-	case err != nil && ctx.Err() == nil:
+		c.Log.Info("decided by somebody else, loading again", "release", key.String())
+		return time.Now().Add(afterConflict)
+	case ctx.Err() == nil:
 		c.Log.Warn("will try again", "release", key.String(), "error", err)
-		return earlier(wake, time.Now().Add(retryAfterError))
 	}
-	return wake
+	return earlier(wake, time.Now().Add(c.patience(key)))
 }
 
-// retryAfterError is short, because most errors are an API server or a forge
-// that comes back, and bounded by the number of workers.
-const retryAfterError = 2 * time.Second
+const (
+	// afterConflict lets the other one finish its pass.
+	afterConflict = 100 * time.Millisecond
+	// retryAfterError is short, because most errors are an API server or a forge
+	// that comes back. It doubles up to maxRetry, within which everything resumes
+	// once the fault is over, except that what has traffic in two places is never
+	// left alone for long.
+	retryAfterError = 2 * time.Second
+	maxRetry        = 30 * time.Second
+)
 
+// patience is how long to wait after a pass that failed.
+func (c *Reconciler) patience(key release.Key) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, ok := c.records[key]; ok && release.Looking(s.record) {
+		return retryAfterError
+	}
+	pause := retryAfterError
+	for range c.failures[key] - 1 {
+		if pause = min(2*pause, maxRetry); pause == maxRetry {
+			break
+		}
+	}
+	return pause
+}
+
+// failed counts the passes in a row that were not complete.
+func (c *Reconciler) failed(key release.Key, err error) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		delete(c.failures, key)
+		return 0
+	}
+	c.failures[key]++
+	return c.failures[key]
+}
+
+// earlier is the first of two instants; zero is none.
 func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
 	return a
@@ -143,4 +187,8 @@ func earlier(a, b time.Time) time.Time {
 
 // Wake makes a release due at once. It is a hint: without it the release is
 // looked at a little later.
-func (c *Reconciler) Wake(key release.Key) { c.queue.add(key, time.Now()) }
+func (c *Reconciler) Wake(key release.Key) {
+	if c.ours(key) {
+		c.queue.add(key, time.Now())
+	}
+}

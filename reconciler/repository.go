@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -56,7 +57,20 @@ func (c *Reconciler) IntakeOnce(ctx context.Context) error {
 	if after.Frozen != "" {
 		c.Log.Error("reading is frozen", "reason", after.Frozen)
 	}
-	return errors.Join(err, c.saveRepository(ctx, after, version, changed(before, after)))
+	return errors.Join(err, c.saveRepository(ctx, c.settled(after), version, changed(before, after)))
+}
+
+// settled drops the changes whose proof is behind them, so that what git has
+// asked for since the beginning is not carried along for ever.
+func (c *Reconciler) settled(r intake.Repository) intake.Repository {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, s := range c.records {
+		if stable := s.record.Stable; stable != nil {
+			r = intake.Settle(r, key.String(), func(inputs string) bool { return inputs == stable.Inputs })
+		}
+	}
+	return r
 }
 
 // changed lists the releases that have to be looked at. A policy concerns all.
@@ -66,8 +80,7 @@ func changed(before, after intake.Repository) []string {
 	}
 	var out []string
 	for name, r := range after.Releases {
-		old := before.Releases[name]
-		if old.Commit != r.Commit || old.Problem != r.Problem || old.Control.Paused != r.Control.Paused || !slices.Equal(old.Control.Holds, r.Control.Holds) {
+		if old, ok := before.Releases[name]; !ok || !reflect.DeepEqual(old, r) {
 			out = append(out, name)
 		}
 	}
@@ -98,7 +111,7 @@ func (c *Reconciler) publish(record intake.Repository, version string, names []s
 	c.mu.Unlock()
 	for _, name := range names {
 		key, err := release.ParseKey(name)
-		if err == nil && c.ours(key) {
+		if err == nil {
 			c.Wake(key)
 		}
 	}
@@ -114,27 +127,46 @@ func (c *Reconciler) ours(key release.Key) bool {
 	return len(c.Environments) == 0 || slices.Contains(c.Environments, key.Environment)
 }
 
+// stored is a record as it was saved or loaded at an instant.
+type stored struct {
+	record  release.Record
+	version string
+	at      time.Time
+}
+
+// trust is for how long a record in memory is taken for the newest one. A pass
+// that changes no record is fenced by nothing else: after a stop of the process
+// somebody else may have decided, and applying an old decision would undo his.
+const trust = 10 * time.Second
+
 // load is the newest saved record of a release. A release that was never seen
 // gets a new one, which is not saved yet.
 func (c *Reconciler) load(ctx context.Context, key release.Key, now time.Time) (stored, error) {
 	c.mu.Lock()
-	s, ok := c.records[key]
+	known, ok := c.records[key]
 	c.mu.Unlock()
-	if ok {
-		return s, nil
+	if age := now.Sub(known.at); ok && age >= 0 && age < trust {
+		return known, nil
 	}
 	data, version, err := c.Store.Load(ctx, document(key))
 	if errors.Is(err, release.ErrNotFound) {
+		c.drop(key)
 		return stored{record: release.New(key, now)}, nil
 	}
 	if err != nil {
-		return s, err
+		return known, fmt.Errorf("load the record of %s: %w", key, err)
+	}
+	if ok && version == known.version {
+		return c.keep(stored{known.record, version, now}), nil
 	}
 	record, err := release.Decode(data)
-	if err != nil {
-		return s, fmt.Errorf("load %s: %w", key, err)
+	if err == nil && record.Key != key {
+		err = fmt.Errorf("it is the record of %s", record.Key)
 	}
-	return c.keep(stored{record, version}), nil
+	if err != nil {
+		return known, fmt.Errorf("load the record of %s: %w", key, err)
+	}
+	return c.keep(stored{record, version, now}), nil
 }
 
 // document is the name under which a release's record is stored.
@@ -147,19 +179,23 @@ func (c *Reconciler) keep(s stored) stored {
 	return s
 }
 
+func (c *Reconciler) drop(key release.Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.records, key)
+}
+
 // save stores a record in place of the version that it was made from. Whatever
 // goes wrong, what is in memory is no longer trusted.
-func (c *Reconciler) save(ctx context.Context, s stored) (stored, error) {
+func (c *Reconciler) save(ctx context.Context, s stored, now time.Time) (stored, error) {
 	data, err := release.Encode(s.record)
 	if err != nil {
 		return s, err
 	}
 	version, err := c.Store.Save(ctx, document(s.record.Key), data, s.version)
 	if err != nil {
-		c.mu.Lock()
-		delete(c.records, s.record.Key)
-		c.mu.Unlock()
+		c.drop(s.record.Key)
 		return s, err
 	}
-	return c.keep(stored{s.record, version}), nil
+	return c.keep(stored{s.record, version, now}), nil
 }

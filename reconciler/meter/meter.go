@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,6 +48,8 @@ type Question struct {
 	Interval  time.Duration
 	// Last is the end of the last tick, zero before the first.
 	Last time.Time
+	// Lives are the pods of both arms that the cluster knows.
+	Lives map[string]analysis.Life
 	// Situation is what is true of the ticks besides their counts.
 	Situation analysis.Situation
 }
@@ -69,49 +72,55 @@ func (s Source) Pace(interval time.Duration) analysis.Pace {
 	return pace
 }
 
-// Ticks reads every tick that is due. What a source cannot tell is in the tick;
-// the error is a question that can never be answered, such as an unknown source.
-func (m *Meter) Ticks(ctx context.Context, q Question, now time.Time) ([]analysis.Tick, error) {
+// A Reading is what could be read.
+type Reading struct {
+	Ticks []analysis.Tick
+	// Trouble is why the last of the ticks has no counts; nil when it has.
+	Trouble error
+}
+
+// Ticks reads the ticks that are due, up to the first that cannot be read, which
+// then says so itself: a source that does not answer is asked once in a call. The
+// error is a question that can never be answered, such as an unknown source.
+func (m *Meter) Ticks(ctx context.Context, q Question, now time.Time) (Reading, error) {
 	source, queries, err := m.bind(q)
 	if err != nil {
-		return nil, err
+		return Reading{}, err
 	}
 	pace := source.Pace(q.Interval)
 	stable, candidate := q.arms(pace)
-	last := q.Last
+	var out Reading
 	var prev *analysis.Snapshot
-	var ticks []analysis.Tick
-	for range maxTicks {
+	for last := q.Last; len(out.Ticks) < maxTicks; {
 		from, to, due := pace.Next(last, q.StepBegan, now)
 		if !due {
 			break
 		}
-		if prev == nil {
-			if prev, err = read(ctx, source, queries, from); err != nil {
-				ticks = append(ticks, analysis.UnknownTick(from, to, q.Situation, analysis.ReasonOf(err)))
-				last = to
-				continue
-			}
+		before, after, err := read(ctx, source, queries, prev, from, to)
+		if ctx.Err() != nil {
+			return out, nil // nobody waits any more, which says nothing of the source
 		}
-		cur, err := read(ctx, source, queries, to)
-		last = to
 		if err != nil {
-			ticks, prev = append(ticks, analysis.UnknownTick(from, to, q.Situation, analysis.ReasonOf(err))), nil
-			continue
+			out.Ticks = append(out.Ticks, analysis.UnknownTick(from, to, q.Situation, analysis.ReasonOf(err)))
+			out.Trouble = err
+			break
 		}
-		ticks = append(ticks, analysis.Measure(*prev, *cur, stable, candidate, q.Situation))
-		carried := prev.Carry(*cur)
-		prev = &carried
+		out.Ticks = append(out.Ticks, analysis.Measure(before, after, stable, candidate, q.Situation))
+		carried := before.Carry(after)
+		prev, last = &carried, to
 	}
-	return ticks, nil
+	return out, nil
 }
 
-func read(ctx context.Context, source Source, queries prometheus.Queries, at time.Time) (*analysis.Snapshot, error) {
-	snapshot, err := source.Counters.Snapshot(ctx, queries, at)
-	if err != nil {
-		return nil, err
+// read takes the two ends of a window; prev is the first when it is known.
+func read(ctx context.Context, source Source, queries prometheus.Queries, prev *analysis.Snapshot, from, to time.Time) (before, after analysis.Snapshot, err error) {
+	if prev != nil {
+		before = *prev
+	} else if before, err = source.Counters.Snapshot(ctx, queries, from); err != nil {
+		return before, after, err
 	}
-	return &snapshot, nil
+	after, err = source.Counters.Snapshot(ctx, queries, to)
+	return before, after, err
 }
 
 // Dispersion is how bursty stable's errors were before the step. What cannot be
@@ -139,12 +148,9 @@ func (m *Meter) bind(q Question) (Source, prometheus.Queries, error) {
 	if !ok {
 		return source, prometheus.Queries{}, fmt.Errorf("read metrics: source %q is not in the daemon's configuration", q.Metrics.Prometheus)
 	}
-	if q.Metrics.Errors == nil || q.Metrics.Errors.Preset == "" {
-		return source, prometheus.Queries{}, fmt.Errorf("read metrics: the service names no preset for errors")
-	}
-	preset, err := prometheus.Named(q.Metrics.Errors.Preset)
+	preset, err := presetOf(q.Metrics.Errors)
 	if err != nil {
-		return source, prometheus.Queries{}, err
+		return source, prometheus.Queries{}, fmt.Errorf("read metrics: %w", err)
 	}
 	selector := prometheus.Selector{Namespace: q.Namespace, Prefixes: []string{q.Candidate}}
 	if q.Stable != "" {
@@ -159,13 +165,38 @@ func (m *Meter) bind(q Question) (Source, prometheus.Queries, error) {
 	return source, queries, err
 }
 
+// presetOf is how the service's errors are counted: in a way that has a name, or
+// by its own queries.
+func presetOf(e *schemas.ErrorMetric) (prometheus.Preset, error) {
+	switch {
+	case e == nil:
+		return prometheus.Preset{}, errors.New("the service names no counters of errors")
+	case e.Preset != "":
+		return prometheus.Named(e.Preset)
+	}
+	return prometheus.Preset{Requests: e.Requests, Errors: e.Query}, nil
+}
+
 func (q Question) arms(pace analysis.Pace) (stable, candidate analysis.Pods) {
-	stable = analysis.Pods{Prefix: noPod, Since: q.Began, WarmUp: pace.WarmUp}
+	stable = analysis.Pods{Prefix: noPod, Since: q.Began, WarmUp: pace.WarmUp, Lives: q.Lives}
 	if q.Stable != "" {
 		stable.Prefix = q.Stable
 	}
-	candidate = analysis.Pods{Prefix: q.Candidate, Since: q.Began, WarmUp: pace.WarmUp, AllNew: true}
+	candidate = analysis.Pods{Prefix: q.Candidate, Since: q.Began, WarmUp: pace.WarmUp, Lives: q.newborn(), AllNew: true}
 	return stable, candidate
+}
+
+// newborn are the pods as the candidate's: none of them is older than the
+// rollout, whatever the clocks of their nodes say.
+func (q Question) newborn() map[string]analysis.Life {
+	out := make(map[string]analysis.Life, len(q.Lives))
+	for pod, life := range q.Lives {
+		if life.Started.Before(q.Began) {
+			life.Started = q.Began
+		}
+		out[pod] = life
+	}
+	return out
 }
 
 // noPod is the prefix of no pod's name; an empty one would mean every pod.
