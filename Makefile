@@ -1,18 +1,15 @@
-# Everything is built into bin/ and nothing outside of it but .cache/ is written.
 GO      ?= go
 BIN     := bin
 PROGRAMS := $(BIN)/sluice $(BIN)/demo $(BIN)/devcluster
-OPENAPI := .cache/openapi
-LINT    := .ci/lint
+OPENAPI := .cache/openapi/api.github.com.json
 
-.PHONY: help build demo test race lint fmt generate fresh bench openapi check clean
+.PHONY: help build demo test race lint fmt generate fresh bench openapi check clean $(PROGRAMS)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: $(PROGRAMS) ## build sluice, the demo and the local Kubernetes
 
-.PHONY: $(PROGRAMS)
 $(BIN)/sluice $(BIN)/demo:
 	$(GO) build -o $@ ./cmd/$(@F)
 $(BIN)/devcluster:
@@ -31,13 +28,17 @@ race: ## run the tests that need no cluster under the race detector
 bench: build ## measure, against a real API server
 	$(BIN)/devcluster run -- $(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
-lint: ## format, vet and check the import rules
-	@test -z "$$(gofmt -l cmd gitsource analysis schemas reconciler examples | tee /dev/stderr)"
-	$(GO) vet ./...
-	cd cmd/devcluster && $(GO) vet ./...
+$(BIN)/golangci-lint: .ci/lint/go.mod .ci/lint/go.sum
+	cd .ci/lint && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-fmt: ## format all Go files
-	gofmt -w cmd gitsource analysis schemas reconciler examples
+lint fmt: export GOLANGCI_LINT_CACHE = $(CURDIR)/.cache/golangci-lint
+lint: $(BIN)/golangci-lint ## check format, code and import rules
+	$< run ./...
+	cd cmd/devcluster && ../../$< run --config ../../.golangci.yml ./...
+
+fmt: $(BIN)/golangci-lint ## format all Go files
+	$< fmt ./...
+	cd cmd/devcluster && ../../$< fmt --config ../../.golangci.yml ./...
 
 generate: ## make generated files anew
 	$(GO) generate ./...
@@ -45,8 +46,11 @@ generate: ## make generated files anew
 fresh: generate ## fail when generated files are not committed
 	git diff --exit-code -- '*.schema.json'
 
-openapi: ## fetch GitHub's own API description for the tests
-	npm install --no-audit --no-fund --prefix $(OPENAPI) @octokit/openapi@19
+openapi: $(OPENAPI) ## fetch GitHub's own API description for the tests
+$(OPENAPI):
+	mkdir -p $(@D)
+	cd $(@D) && tar xzf "$$(npm pack --silent @octokit/openapi@23.0.2)" --strip-components=2 package/generated/$(@F)
+	rm $(@D)/*.tgz && touch $@
 
 check: lint fresh test ## all that has to pass before a merge
 
