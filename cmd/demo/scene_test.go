@@ -6,17 +6,22 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sluice-cd/sluice/gitsource/gittest"
 	"github.com/sluice-cd/sluice/reconciler/audit"
@@ -28,6 +33,7 @@ const binaries = "../../bin"
 // TestMain brings the binary under test up to date, where there is a cluster to
 // use it on. Go does nothing when it is.
 func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard()) // or it complains that nobody did
 	if os.Getenv("SLUICE_DEVCLUSTER") != "" {
 		build := exec.Command("go", "build", "-o", filepath.Join(binaries, "sluice"), "../sluice")
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
@@ -36,8 +42,16 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
+	// Before the flags are parsed, so that a flag has the last word.
+	if err := flag.Set("test.parallel", strconv.Itoa(max(scenes, runtime.GOMAXPROCS(0)))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
+
+// scenes is how many are played at the same time: they wait more than they work.
+const scenes = 4
 
 // A scene is a world on the shared cluster that no other test touches: names of
 // its own for services, namespaces and records, a forge and a daemon of its own.
@@ -147,8 +161,8 @@ func (s *scene) estate() estate {
 func (s *scene) end() {
 	s.tearDown()
 	if s.t.Failed() {
-		log, err := os.ReadFile(s.path("logs/sluice.log"))
-		s.t.Logf("the log of sluice (%v):\n%s", err, log)
+		lines, err := os.ReadFile(s.path("logs/sluice.log"))
+		s.t.Logf("the log of sluice (%v):\n%s", err, lines)
 	}
 	if s.kube == nil {
 		return
