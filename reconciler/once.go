@@ -97,7 +97,7 @@ func (p *pass) save(ctx context.Context) error {
 	if p.record.Seq == p.saved.record.Seq {
 		return nil
 	}
-	saved, err := p.Reconciler.save(ctx, stored{record: p.record, version: p.saved.version}, p.now)
+	saved, err := p.Reconciler.save(ctx, stored{record: p.record, version: p.saved.version})
 	if err != nil {
 		return fmt.Errorf("save the record of %s: %w", p.key, err)
 	}

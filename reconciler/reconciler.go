@@ -47,7 +47,7 @@ type Reconciler struct {
 	// repository is what was read of git, as it is stored.
 	repository        intake.Repository
 	repositoryVersion string
-	// records is what was saved last, so that a quiet release costs no request.
+	// records is what was saved or loaded last.
 	records map[release.Key]stored
 	// failures counts the passes in a row that were not complete.
 	failures map[release.Key]int
@@ -80,7 +80,7 @@ const passTimeout = 3 * time.Minute
 // Run works until the context ends or something happens that only a restart can
 // mend.
 func (c *Reconciler) Run(ctx context.Context) error {
-	if err := c.recover(ctx); err != nil {
+	if err := c.Recover(ctx); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)

@@ -15,8 +15,8 @@ import (
 // repositoryDocument has no dot and so is the name of no release.
 const repositoryDocument = "repository"
 
-// recover loads what was read of git, or begins with the baseline.
-func (c *Reconciler) recover(ctx context.Context) error {
+// Recover loads what was read of git, or begins with the baseline. Run calls it.
+func (c *Reconciler) Recover(ctx context.Context) error {
 	data, version, err := c.Store.Load(ctx, repositoryDocument)
 	if errors.Is(err, release.ErrNotFound) {
 		return c.begin(ctx, "")
@@ -94,7 +94,7 @@ func (c *Reconciler) saveRepository(ctx context.Context, record intake.Repositor
 	}
 	version, err = c.Store.Save(ctx, repositoryDocument, data, version)
 	if errors.Is(err, release.ErrConflict) {
-		return errors.Join(err, c.recover(ctx))
+		return errors.Join(err, c.Recover(ctx))
 	}
 	if err != nil {
 		return err
@@ -127,27 +127,21 @@ func (c *Reconciler) ours(key release.Key) bool {
 	return len(c.Environments) == 0 || slices.Contains(c.Environments, key.Environment)
 }
 
-// stored is a record as it was saved or loaded at an instant.
+// stored is a record in the version that it was saved or loaded as.
 type stored struct {
 	record  release.Record
 	version string
-	at      time.Time
 }
 
-// trust is for how long a record in memory is taken for the newest one. A pass
-// that changes no record is fenced by nothing else: after a stop of the process
-// somebody else may have decided, and applying an old decision would undo his.
-const trust = 10 * time.Second
-
-// load is the newest saved record of a release. A release that was never seen
-// gets a new one, which is not saved yet.
+// load is the newest saved record of a release. It is asked for in every pass,
+// since one that changes no record is fenced by nothing else: what a daemon
+// remembers that was stopped for a while, or runs beside another, would undo what
+// was decided meanwhile. A release that was never seen gets a new one, which is
+// not saved yet.
 func (c *Reconciler) load(ctx context.Context, key release.Key, now time.Time) (stored, error) {
 	c.mu.Lock()
 	known, ok := c.records[key]
 	c.mu.Unlock()
-	if age := now.Sub(known.at); ok && age >= 0 && age < trust {
-		return known, nil
-	}
 	data, version, err := c.Store.Load(ctx, document(key))
 	if errors.Is(err, release.ErrNotFound) {
 		c.drop(key)
@@ -157,7 +151,7 @@ func (c *Reconciler) load(ctx context.Context, key release.Key, now time.Time) (
 		return known, fmt.Errorf("load the record of %s: %w", key, err)
 	}
 	if ok && version == known.version {
-		return c.keep(stored{known.record, version, now}), nil
+		return known, nil
 	}
 	record, err := release.Decode(data)
 	if err == nil && record.Key != key {
@@ -166,7 +160,7 @@ func (c *Reconciler) load(ctx context.Context, key release.Key, now time.Time) (
 	if err != nil {
 		return known, fmt.Errorf("load the record of %s: %w", key, err)
 	}
-	return c.keep(stored{record, version, now}), nil
+	return c.keep(stored{record, version}), nil
 }
 
 // document is the name under which a release's record is stored.
@@ -187,7 +181,7 @@ func (c *Reconciler) drop(key release.Key) {
 
 // save stores a record in place of the version that it was made from. Whatever
 // goes wrong, what is in memory is no longer trusted.
-func (c *Reconciler) save(ctx context.Context, s stored, now time.Time) (stored, error) {
+func (c *Reconciler) save(ctx context.Context, s stored) (stored, error) {
 	data, err := release.Encode(s.record)
 	if err != nil {
 		return s, err
@@ -197,5 +191,5 @@ func (c *Reconciler) save(ctx context.Context, s stored, now time.Time) (stored,
 		c.drop(s.record.Key)
 		return s, err
 	}
-	return c.keep(stored{s.record, version, now}), nil
+	return c.keep(stored{s.record, version}), nil
 }

@@ -1,0 +1,580 @@
+package reconciler_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/sluice-cd/sluice/analysis"
+	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/reconciler"
+	"github.com/sluice-cd/sluice/reconciler/environments"
+	"github.com/sluice-cd/sluice/reconciler/gate"
+	"github.com/sluice-cd/sluice/reconciler/intake"
+	"github.com/sluice-cd/sluice/reconciler/meter"
+	"github.com/sluice-cd/sluice/reconciler/release"
+	"github.com/sluice-cd/sluice/reconciler/render"
+	"github.com/sluice-cd/sluice/schemas"
+)
+
+var checkout = release.Key{Environment: "production", Service: "checkout"}
+
+// errFault is what a disturbed call answers.
+var errFault = errors.New("injected fault")
+
+// A call is one call of a port, counted over the life of a world.
+type call struct {
+	port string // "Store.Save"
+	n    int    // the n-th of all, from 1
+	of   int    // the n-th of this port
+	// effect: it would change something.
+	effect bool
+}
+
+// A world is everything outside of the loop. It keeps its state in memory and
+// fails the test when the loop breaks a contract.
+type world struct {
+	t testing.TB
+
+	calls  int
+	byPort map[string]int
+	// fault says whether a call takes effect and what it answers; nil: all do.
+	fault func(call) (apply bool, err error)
+	// readOnly fails the test on every write.
+	readOnly bool
+
+	docs  map[string]document
+	saves int
+	// decoded is the newest record of each key, so that checks stay cheap.
+	decoded map[release.Key]decoded
+	mark    string // of the repository's record in its version marked
+	marked  int
+
+	daemon  *reconciler.Reconciler
+	crashed bool               // the daemon ends after this pass
+	kill    context.CancelFunc // ends what the daemon is doing
+
+	policy   schemas.Policy
+	services map[string]schemas.Service
+	noRules  error // why no policy can be read
+	commits  []commit
+	polls    int
+	gitAway  error
+
+	forgeAway string
+	proposals []environments.Proposal
+	statuses  []string
+
+	salt   string // what another version of the renderer would do differently
+	builds int
+
+	live       map[release.Key]cluster
+	sick       map[string]bool // revisions whose pods crash
+	clusterErr error
+	changes    int // how often Converge changed something
+	hang       map[release.Key]bool
+
+	badRates  map[string]float64 // error rate by inputs
+	meterDown bool
+
+	evidence map[string]string
+	order    []string // evidence ids as they came
+}
+
+type decoded struct {
+	version int
+	record  release.Record
+}
+
+type document struct {
+	data    []byte
+	version int
+}
+
+// A commit is one step of the followed branch.
+type commit struct {
+	sha      string
+	releases map[string]intake.Snapshot
+	rules    *environments.Rules // set where the commit changes the policy
+}
+
+// cluster is what runs of one release.
+type cluster struct {
+	State release.State
+	Place release.Place
+	Since time.Time
+	Hash  map[string]string // manifest by revision, as it was applied
+}
+
+func newWorld(t testing.TB) *world {
+	w := &world{
+		t: t, byPort: map[string]int{}, decoded: map[release.Key]decoded{}, docs: map[string]document{}, live: map[release.Key]cluster{},
+		sick: map[string]bool{}, badRates: map[string]float64{}, evidence: map[string]string{}, hang: map[release.Key]bool{},
+	}
+	production := schemas.Environment{
+		Name: "production", Namespace: "{service}-{environment}",
+		Rollout: schemas.Rollout{Steps: []int{25, 50, 100}, Interval: schemas.Duration(9 * time.Second), Deadline: schemas.Duration(10 * time.Minute)},
+		Rollback: schemas.Rollback{
+			ErrorRateIncreasePoints: 0.5, HealthCheckFailures: 2, MaxErrorRate: 1, Window: schemas.Duration(5 * time.Second), OnReject: "revert",
+		},
+	}
+	w.policy = schemas.Policy{Environments: []schemas.Environment{production}}
+	w.services = map[string]schemas.Service{"checkout": service("checkout")}
+	return w
+}
+
+func service(name string) schemas.Service {
+	return schemas.Service{
+		Name:    name,
+		Traffic: schemas.Traffic{Kind: schemas.TrafficGateway, Route: name, Service: name},
+		Metrics: schemas.Metrics{Prometheus: "main", Errors: &schemas.ErrorMetric{Preset: "http"}},
+	}
+}
+
+// call counts a call and says whether it takes effect.
+func (w *world) call(ctx context.Context, port string, effect bool) (bool, error) {
+	w.calls++
+	w.byPort[port]++
+	if effect && w.readOnly {
+		w.t.Errorf("%s writes, and nothing may be written", port)
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if w.fault != nil {
+		return w.fault(call{port, w.calls, w.byPort[port], effect})
+	}
+	return true, nil
+}
+
+// start makes a daemon over the world, as a restart would.
+func (w *world) start(change ...func(*reconciler.Config)) *reconciler.Reconciler {
+	w.t.Helper()
+	cfg := reconciler.Config{
+		Store: w, Source: w, Releases: w, Facts: w, Renderer: w, Cluster: w, Meter: w, Committer: w, Ledger: w, Announcer: w,
+		Genesis: "c0", Poll: 30 * time.Second, Log: slog.New(slog.DiscardHandler),
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	return reconciler.New(cfg)
+}
+
+// push puts a commit on the branch that asks for inputs of releases.
+func (w *world) push(inputs map[string]string) string {
+	snapshots := map[string]intake.Snapshot{}
+	for name, in := range inputs {
+		s := w.asked(name)
+		s.Inputs = in
+		snapshots[name] = s
+	}
+	return w.commit(snapshots)
+}
+
+func (w *world) commit(snapshots map[string]intake.Snapshot) string {
+	sha := "c" + strconv.Itoa(len(w.commits))
+	w.commits = append(w.commits, commit{sha: sha, releases: snapshots})
+	return sha
+}
+
+// asked is what the tip asks for of a release.
+func (w *world) asked(name string) intake.Snapshot { return w.askedAt(name, len(w.commits)-1) }
+
+func (w *world) askedAt(name string, at int) intake.Snapshot {
+	for i := at; i >= 0; i-- {
+		if s, ok := w.commits[i].releases[name]; ok {
+			return s
+		}
+	}
+	return intake.Snapshot{}
+}
+
+// record is what the store holds of a release.
+func (w *world) record(key release.Key) release.Record {
+	doc, ok := w.docs[key.Environment+"."+key.Service]
+	if !ok {
+		return release.Record{}
+	}
+	if known := w.decoded[key]; known.version == doc.version {
+		return known.record
+	}
+	r, err := release.Decode(doc.data)
+	require.NoError(w.t, err)
+	w.decoded[key] = decoded{doc.version, r}
+	return r
+}
+
+// Load and Save make the world a Store.
+func (w *world) Load(ctx context.Context, name string) ([]byte, string, error) {
+	if _, err := w.call(ctx, "Store.Load", false); err != nil {
+		return nil, "", err
+	}
+	doc, ok := w.docs[name]
+	if !ok {
+		return nil, "", release.ErrNotFound
+	}
+	return doc.data, strconv.Itoa(doc.version), nil
+}
+
+func (w *world) Save(ctx context.Context, name string, data []byte, version string) (string, error) {
+	apply, err := w.call(ctx, "Store.Save", true)
+	if !apply {
+		return "", err
+	}
+	doc, ok := w.docs[name]
+	if ok != (version != "") || ok && strconv.Itoa(doc.version) != version {
+		return "", release.ErrConflict
+	}
+	w.saves++
+	w.docs[name] = document{slices.Clone(data), doc.version + 1}
+	if err != nil {
+		return "", err
+	}
+	return strconv.Itoa(doc.version + 1), nil
+}
+
+// Begin and Poll make it a Source.
+func (w *world) Begin(ctx context.Context, genesis string) (intake.Repository, error) {
+	if _, err := w.call(ctx, "Source.Begin", false); err != nil {
+		return intake.Repository{}, err
+	}
+	return intake.Begin(genesis, time.Now().UTC(), w.commits[w.index(genesis)].releases), w.gitAway
+}
+
+func (w *world) index(sha string) int {
+	i := slices.IndexFunc(w.commits, func(c commit) bool { return c.sha == sha })
+	require.GreaterOrEqual(w.t, i, 0, "commit %s", sha)
+	return i
+}
+
+func (w *world) Poll(ctx context.Context, r intake.Repository, now time.Time) (intake.Repository, error) {
+	w.polls++
+	if _, err := w.call(ctx, "Source.Poll", false); err != nil {
+		return r, err
+	}
+	if w.gitAway != nil {
+		return r, w.gitAway
+	}
+	for i := w.index(r.Mark) + 1; i < len(w.commits); i++ {
+		var err error
+		step := intake.Step{
+			From: r.Mark, Commit: w.commits[i].sha, At: now.UTC(), Releases: w.commits[i].releases,
+			Control: &intake.Decision{Accepted: true},
+		}
+		if w.commits[i].rules != nil {
+			step.Policy = &intake.Decision{Accepted: true}
+		}
+		r, err = intake.Fold(r, step)
+		require.NoError(w.t, err)
+	}
+	return r, nil
+}
+
+// Rules, Want and Manifests make it Releases.
+func (w *world) Rules(commit string) (environments.Rules, error) {
+	if i := w.index(commit); w.commits[i].rules != nil {
+		return *w.commits[i].rules, w.noRules
+	}
+	return environments.Rules{Commit: commit, Policy: w.policy, Services: w.services}, w.noRules
+}
+
+// govern puts a commit on the branch that changes the policy.
+func (w *world) govern(change func(*environments.Rules)) {
+	rules := environments.Rules{Policy: w.policy, Services: maps.Clone(w.services), Broken: map[string]string{}}
+	rules.Policy.Environments = slices.Clone(w.policy.Environments)
+	change(&rules)
+	sha := w.commit(nil)
+	rules.Commit = sha
+	w.commits[len(w.commits)-1].rules = &rules
+}
+
+func (w *world) Want(_ environments.Rules, key release.Key, of intake.Release) (release.Want, error) {
+	return release.Want{
+		Revision:  revision(of.Inputs, of.Commit),
+		Promotion: release.Promotion{Commit: of.Commit, At: of.At, Genesis: of.Genesis},
+	}, nil
+}
+
+func revision(inputs, commit string) release.Revision {
+	return release.Revision{
+		ID: "r" + inputs, Inputs: inputs, Commit: commit, Base: commit, BaseTree: "tree", Version: inputs,
+		Artifacts: []release.Artifact{{Image: "registry.example.com/checkout", Digest: digest(inputs)}},
+	}
+}
+
+func digest(inputs string) string {
+	artifact, _, _ := strings.Cut(inputs, "+")
+	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(artifact)))
+}
+
+func (w *world) Manifests(rules environments.Rules, key release.Key, r release.Revision) (render.Input, error) {
+	environment, ok := rules.Policy.Environment(key.Environment)
+	if !ok {
+		return render.Input{}, fmt.Errorf("no environment %s", key.Environment)
+	}
+	return render.Input{
+		Release: key.String(), Service: key.Service, FilesID: r.Inputs, Revision: r.ID,
+		Namespace: environment.NamespaceFor(key.Service),
+	}, nil
+}
+
+// Facts and Proposals make it Facts: everything is as it should be unless the
+// forge is away.
+func (w *world) Facts(ctx context.Context, rules environments.Rules, c environments.Candidate, _ time.Time) (gate.Facts, error) {
+	if _, err := w.call(ctx, "Facts.Facts", false); err != nil {
+		return gate.Facts{}, err
+	}
+	environment, _ := rules.Policy.Environment(c.Key.Environment)
+	facts := gate.Facts{
+		Environment: environment, First: true, Merged: c.PullRequest == nil, Retired: c.Retired,
+		Inputs: c.Want.Revision.Inputs, Revision: c.Want.Revision.ID, BaseTree: "tree",
+		Artifacts: []gate.Artifact{{Image: "registry.example.com/checkout", Digest: digest(c.Want.Revision.Inputs)}},
+	}
+	if w.forgeAway != "" {
+		facts.Environment.Approvals.Standard = 1
+		for _, change := range c.Changes {
+			facts.Changes = append(facts.Changes, gate.Change{Commit: change.Commit, Unknown: w.forgeAway})
+		}
+	}
+	return facts, nil
+}
+
+func (w *world) Proposals(ctx context.Context, _ environments.Rules) ([]environments.Proposal, error) {
+	_, err := w.call(ctx, "Facts.Proposals", false)
+	return w.proposals, err
+}
+
+// Build makes it a Renderer. Inputs that begin with "unpinned" have an image
+// without a digest.
+func (w *world) Build(ctx context.Context, in render.Input) (render.Output, error) {
+	if _, err := w.call(ctx, "Renderer.Build", false); err != nil {
+		return render.Output{}, err
+	}
+	w.builds++
+	deployment := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment",
+		"metadata": map[string]any{"name": in.Service + "-" + in.Revision, "namespace": in.Namespace},
+	}}
+	workload, scale, _ := strings.Cut(in.FilesID, "+") // "v1+5": v1 at another scale
+	out := render.Output{
+		Workload: []*unstructured.Unstructured{deployment}, WorkloadHash: workload + w.salt,
+		ManifestHash: strings.Join([]string{in.Revision, workload, scale, in.Namespace, w.salt}, "/"),
+	}
+	out.Report.Images = []render.Image{{Object: "Deployment/" + in.Service, Container: "app", Image: "x", Pinned: !strings.HasPrefix(in.FilesID, "unpinned")}}
+	return out, nil
+}
+
+// Converge and Observe make it a Cluster.
+func (w *world) Converge(ctx context.Context, key release.Key, state release.State, manifests map[string]render.Output, place release.Place) error {
+	if w.hang[key] {
+		w.byPort["Cluster.Converge"]++
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	hashes := map[string]string{}
+	for id, m := range manifests {
+		hashes[id] = m.ManifestHash
+	}
+	was, known := w.live[key]
+	for _, id := range state.AsIs {
+		hashes[id] = was.Hash[id]
+	}
+	next := cluster{State: state, Place: place, Since: time.Now(), Hash: hashes}
+	changed := !known || !same(was, next)
+	apply, err := w.call(ctx, "Cluster.Converge", changed)
+	if err == nil {
+		err = w.clusterErr
+	}
+	if !apply || w.clusterErr != nil {
+		return err
+	}
+	w.allowed(key, state, hashes)
+	if changed {
+		w.changes++
+		w.live[key] = next
+	}
+	return err
+}
+
+func same(a, b cluster) bool {
+	a.Since, b.Since = time.Time{}, time.Time{}
+	a.State.AsIs, b.State.AsIs = nil, nil
+	x, _ := json.Marshal(a)
+	y, _ := json.Marshal(b)
+	return string(x) == string(y)
+}
+
+// allowed checks that only what was decided and saved is applied.
+func (w *world) allowed(key release.Key, state release.State, hashes map[string]string) {
+	r := w.record(key)
+	if key.Environment == "" || r.Schema == 0 {
+		w.t.Errorf("%s: applied without a record", key)
+		return
+	}
+	plain := state
+	plain.AsIs = nil
+	assert.Equal(w.t, release.Desired(r), plain, "%s: what is applied was never saved", key)
+	for _, workload := range state.Workloads {
+		switch {
+		case r.Stable != nil && workload.Revision == r.Stable.ID:
+			continue
+		case r.Candidate == nil || workload.Revision != r.Candidate.Revision.ID:
+			w.t.Errorf("%s: revision %s is neither stable nor the candidate", key, workload.Revision)
+		case r.Decision == "" && !r.Candidate.Promotion.Genesis:
+			w.t.Errorf("%s: revision %s is applied without a decision", key, workload.Revision)
+		case r.Phase == release.Preparing && hashes[workload.Revision] != r.Candidate.Revision.Manifest:
+			w.t.Errorf("%s: revision %s is applied and is not what was judged", key, workload.Revision)
+		}
+	}
+	if weight := state.Traffic.Weight; weight > 0 && weight > r.Rollout.Plan.Steps[r.Rollout.Step] {
+		w.t.Errorf("%s: weight %d is above step %d", key, weight, r.Rollout.Step)
+	}
+}
+
+// readyAfter is how long a workload takes.
+const readyAfter = 3 * time.Second
+
+func (w *world) Observe(ctx context.Context, key release.Key, state release.State, _ map[string]render.Output, place release.Place) (release.Observed, error) {
+	if _, err := w.call(ctx, "Cluster.Observe", false); err != nil {
+		return release.Observed{}, err
+	}
+	if w.clusterErr != nil {
+		return release.Observed{}, w.clusterErr
+	}
+	live := w.live[key]
+	plain := live.State
+	plain.AsIs, state.AsIs = nil, nil
+	o := release.Observed{At: time.Now().UTC(), Revisions: map[string]release.RevisionStatus{}}
+	for _, workload := range live.State.Workloads {
+		o.Revisions[workload.Revision] = w.status(live, workload.Revision)
+	}
+	a, _ := json.Marshal(plain)
+	b, _ := json.Marshal(state)
+	o.Converged = string(a) == string(b)
+	o.Route = release.RouteStatus{Accepted: true, Candidate: live.State.Traffic.Candidate, Weight: live.State.Traffic.Weight}
+	return o, nil
+}
+
+func (w *world) status(live cluster, id string) release.RevisionStatus {
+	pod := analysis.Pod{Name: "checkout-" + id + "-x", Life: analysis.Life{Started: live.Since}}
+	s := release.RevisionStatus{Readiness: release.InProgress, Replicas: 1}
+	if !time.Now().Before(live.Since.Add(readyAfter)) {
+		pod.Ready, pod.BeenReady, pod.Life.Ready = true, true, live.Since.Add(readyAfter)
+		s.Readiness, s.Endpoints = release.Ready, 1
+	}
+	pod.CrashLoop = w.sick[id]
+	s.Pods = []analysis.Pod{pod}
+	return s
+}
+
+// tick is as long as the shortest that a step of nine seconds is judged by.
+const tick = 3 * time.Second
+
+// Ticks and Dispersion make it a Meter: 100 requests per second.
+func (w *world) Ticks(ctx context.Context, q meter.Question, now time.Time) (meter.Reading, error) {
+	if _, err := w.call(ctx, "Meter.Ticks", false); err != nil {
+		return meter.Reading{}, err
+	}
+	pace := analysis.Pace{Interval: tick}
+	var out meter.Reading
+	for last := q.Last; ; {
+		from, to, due := pace.Next(last, q.StepBegan, now)
+		if !due {
+			return out, nil
+		}
+		if w.meterDown {
+			out.Ticks = append(out.Ticks, analysis.UnknownTick(from, to, q.Situation, analysis.TimedOut))
+			out.Trouble = errors.New("no answer in 10 s")
+			return out, nil
+		}
+		n := int64(300 * q.Situation.Weight)
+		inputs := strings.TrimSuffix(strings.TrimPrefix(q.Candidate, "checkout-r"), "-")
+		out.Ticks = append(out.Ticks, analysis.Tick{
+			At: to.UTC(), Seconds: tick.Seconds(), Step: q.Situation.Step, Weight: q.Situation.Weight, Steered: q.Situation.Steered, Up: q.Situation.Up,
+			Stable:    analysis.Arm{Requests: 300 - n, Errors: (300 - n) / 100},
+			Candidate: analysis.Arm{Requests: n, Errors: n/100 + int64(float64(n)*w.badRates[inputs])},
+		})
+		last = to
+	}
+}
+
+func (w *world) Dispersion(ctx context.Context, _ meter.Question) (analysis.Dispersion, error) {
+	_, err := w.call(ctx, "Meter.Dispersion", false)
+	return analysis.Dispersion{Phi: 1, DF: 100, Source: "stable"}, err
+}
+
+// Commit makes it a Committer.
+func (w *world) Commit(ctx context.Context, key release.Key, c release.Commit) (string, error) {
+	name := key.String()
+	tip := w.asked(name)
+	next := tip
+	if tip.Inputs == c.Bad.Revision.Inputs && c.Good != "" {
+		next.Inputs = w.askedAt(name, w.index(c.Good)).Inputs
+	}
+	if c.Hold != nil && !slices.ContainsFunc(tip.Control.Holds, func(h intake.Hold) bool { return h.Rollback == c.Hold.ID }) {
+		next.Control.Holds = append(slices.Clone(tip.Control.Holds), intake.Hold{
+			Rollback: c.Hold.ID, Digest: digest(c.Bad.Revision.Inputs), Revision: c.Bad.Revision.ID, Reason: c.Hold.Reason,
+		})
+	}
+	changed := next.Inputs != tip.Inputs || len(next.Control.Holds) != len(tip.Control.Holds)
+	apply, err := w.call(ctx, "Committer.Commit", changed)
+	if !apply {
+		return "", err
+	}
+	w.owed(key, func(i release.Intent) bool { return i.Commit != nil && i.Commit.Bad.Revision.ID == c.Bad.Revision.ID })
+	if !changed {
+		return "", err
+	}
+	return w.commit(map[string]intake.Snapshot{name: next}), err
+}
+
+// owed checks that an effect was saved as an intent before it was done.
+func (w *world) owed(key release.Key, is func(release.Intent) bool) {
+	if !slices.ContainsFunc(release.Owed(w.record(key)), is) {
+		w.t.Errorf("%s: done without having been owed and saved", key)
+	}
+}
+
+// Append makes it a Ledger.
+func (w *world) Append(ctx context.Context, id string, e release.Evidence) error {
+	data, err := json.Marshal(e)
+	require.NoError(w.t, err)
+	known, ok := w.evidence[id]
+	apply, err := w.call(ctx, "Ledger.Append", !ok)
+	if !apply {
+		return err
+	}
+	key, bad := release.ParseKey(e.Release)
+	require.NoError(w.t, bad)
+	w.owed(key, func(i release.Intent) bool { return i.ID == id })
+	if ok && known != string(data) {
+		w.t.Errorf("evidence %s has two contents", id)
+	}
+	if !ok {
+		w.evidence[id] = string(data)
+		w.order = append(w.order, id)
+	}
+	return err
+}
+
+// SetStatus makes it an Announcer.
+func (w *world) SetStatus(ctx context.Context, commit string, s forge.Status) error {
+	apply, err := w.call(ctx, "Announcer.SetStatus", true)
+	if apply {
+		w.statuses = append(w.statuses, fmt.Sprintf("%s %s %s: %s", commit, s.Context, s.State, s.Description))
+	}
+	return err
+}
