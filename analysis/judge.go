@@ -86,17 +86,17 @@ func (in *Input) Check() error {
 	switch {
 	case in.Metric.Kind != ErrorRate:
 		return fmt.Errorf("metric kind %q is not known", in.Metric.Kind)
-	case !inside(in.Metric.Share, 0, 1) || in.Metric.Share == 0:
+	case !upTo(in.Metric.Share, 1) || in.Metric.Share == 0:
 		return fmt.Errorf("metric share %v is not in (0, 1]", in.Metric.Share)
-	case !inside(l.Alpha, 0, 1) || l.Alpha == 0:
+	case !upTo(l.Alpha, 1) || l.Alpha == 0:
 		return fmt.Errorf("alpha %v is not in (0, 1]", l.Alpha)
-	case !inside(l.IncreasePoints, 0, 100):
+	case !upTo(l.IncreasePoints, 100):
 		return fmt.Errorf("increase of %v points is not in [0, 100]", l.IncreasePoints)
-	case in.Alone && (!inside(l.MaxErrorRate, 0, 1) || l.MaxErrorRate == 0 || l.MaxErrorRate == 1):
+	case in.Alone && (!upTo(l.MaxErrorRate, 1) || l.MaxErrorRate == 0 || l.MaxErrorRate == 1):
 		return fmt.Errorf("largest error rate %v is not in (0, 1)", l.MaxErrorRate)
-	case !inside(l.MaxBaselineRate, 0, 1):
+	case !upTo(l.MaxBaselineRate, 1):
 		return fmt.Errorf("largest baseline rate %v is not in [0, 1]", l.MaxBaselineRate)
-	case !inside(l.ShareSlack, 0, 1):
+	case !upTo(l.ShareSlack, 1):
 		return fmt.Errorf("share slack %v is not in [0, 1]", l.ShareSlack)
 	case in.Steps < 1 || in.Steps > maxSteps || in.Step < 0 || in.Step >= in.Steps:
 		return fmt.Errorf("step %d of %d does not exist", in.Step, in.Steps)
@@ -108,7 +108,8 @@ func (in *Input) Check() error {
 	return nil
 }
 
-func inside(x, low, high float64) bool { return x >= low && x <= high }
+// upTo is false for what is no number.
+func upTo(x, high float64) bool { return x >= 0 && x <= high }
 
 // Judge gives the verdict on one metric.
 func Judge(in Input) Verdict {
