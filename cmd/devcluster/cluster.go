@@ -124,7 +124,7 @@ func (c *cluster) startControlPlane(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }() // the child has its own
 	if err := writeUsers(c.data, server); err != nil {
 		return "", err
 	}
@@ -195,7 +195,7 @@ func (c *cluster) launchServer(name, scheme string, args []string) (*process, st
 	if err != nil {
 		return nil, "", err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }() // the child has its own
 	p, err := c.launch(name, args, listener)
 	return p, url, err
 }

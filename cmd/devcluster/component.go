@@ -82,7 +82,7 @@ func dieWithParent(life io.Reader) {
 // the port is known before the child starts and nobody can take it in between.
 func inheritedListener() (net.Listener, error) {
 	f := os.NewFile(listenerFD, "listener")
-	defer f.Close()
+	defer func() { _ = f.Close() }() // net duplicates it
 	l, err := net.FileListener(f)
 	if err != nil {
 		return nil, fmt.Errorf("open inherited listener: %w", err)

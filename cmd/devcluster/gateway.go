@@ -149,8 +149,10 @@ func (g *gatewayStatus) run(ctx context.Context, routes gatewayinformers.SharedI
 	// Before everything is known, a Service that exists may look absent.
 	routes.WaitForCacheSync(ctx.Done())
 	services.WaitForCacheSync(ctx.Done())
-	if ctx.Err() != nil {
-		return nil // asked to end
+	select {
+	case <-ctx.Done(): // asked to end
+		return nil
+	default:
 	}
 	var workers sync.WaitGroup
 	for range gatewayWorkers {

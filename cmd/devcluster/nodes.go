@@ -115,7 +115,7 @@ func (l *podLife) watch(pods, nodes cache.SharedIndexInformer) error {
 		UpdateFunc: func(before, after any) {
 			b, okB := before.(*corev1.Node)
 			a, okA := after.(*corev1.Node)
-			if okA && okB && !(reflect.DeepEqual(a.Spec, b.Spec) && reflect.DeepEqual(a.Labels, b.Labels)) {
+			if okA && okB && (!reflect.DeepEqual(a.Spec, b.Spec) || !reflect.DeepEqual(a.Labels, b.Labels)) {
 				l.queuePending(enqueue)
 			}
 		},

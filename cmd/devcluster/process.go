@@ -43,18 +43,18 @@ func startProcess(d dataDir, name string, args []string, listener *os.File) (*pr
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the child has its own, as of the pipes' ends
 	lifeRead, lifeWrite, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	defer lifeRead.Close()
+	defer func() { _ = lifeRead.Close() }()
 	readyRead, readyWrite, err := os.Pipe()
 	if err != nil {
 		_ = lifeWrite.Close()
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	defer readyWrite.Close()
+	defer func() { _ = readyWrite.Close() }()
 
 	cmd := exec.Command(self, append([]string{name}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -95,7 +95,7 @@ func (p *process) wait() {
 
 // stop ends the child: politely, then by force. It returns when it is reaped.
 func (p *process) stop(grace time.Duration) {
-	defer p.life.Close()
+	defer func() { _ = p.life.Close() }()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.exited:
@@ -120,7 +120,7 @@ func tail(path string) string {
 	if err != nil {
 		return err.Error()
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if info, err := f.Stat(); err == nil && info.Size() > logTail {
 		_, _ = f.Seek(-logTail, io.SeekEnd)
 	}

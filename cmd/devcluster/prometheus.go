@@ -54,7 +54,7 @@ func runPrometheus(ctx context.Context, args []string, ready func(string)) error
 	if err != nil {
 		return fmt.Errorf("open storage: %w", err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // what was not written survives in its log
 	stopScraping, err := startScraping(ctx, db, args[1], interval, registry, log)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func runPrometheus(ctx context.Context, args []string, ready func(string)) error
 		// Prometheus: a subquery without a step uses the global evaluation interval.
 		NoStepSubqueryIntervalFn: func(int64) int64 { return interval.Milliseconds() },
 	})
-	defer engine.Close()
+	defer func() { _ = engine.Close() }()
 
 	server := &http.Server{Handler: queryAPI(engine, db), ReadHeaderTimeout: queryTimeout}
 	failed := make(chan error, 1)

@@ -153,7 +153,7 @@ func (g *gatewayStatus) resolved(r route) (metav1.Condition, error) {
 			return bad(gatewayv1.RouteReasonBackendNotFound, "Service %s/%s does not exist", namespace, b.Name), nil
 		case err != nil:
 			return metav1.Condition{}, fmt.Errorf("read backend: %w", err)
-		case b.Port == nil || !hasPort(service, int32(*b.Port)):
+		case b.Port == nil || !hasPort(service, *b.Port):
 			return bad(gatewayv1.RouteReasonBackendNotFound, "Service %s/%s does not have the port", namespace, b.Name), nil
 		}
 	}

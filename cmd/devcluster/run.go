@@ -47,17 +47,22 @@ func supervise(ctx context.Context, cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start command: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var result error // of the command, once ended is closed
+	ended := make(chan struct{})
+	go func() {
+		result = cmd.Wait()
+		close(ended)
+	}()
 	select {
-	case err := <-ended:
-		return err
+	case <-ended:
+		return result
 	case <-ctx.Done():
 	}
 	var s signalled
 	if errors.As(context.Cause(ctx), &s) {
 		_ = cmd.Process.Signal(s.Signal)
-		return <-ended
+		<-ended
+		return result
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	select {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/csv"
 	"fmt"
@@ -29,23 +30,19 @@ func users() []user {
 
 // writeUsers gives every user a new token and a kubeconfig for server.
 func writeUsers(d dataDir, server string) error {
-	file, err := os.OpenFile(d.tokens(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("write tokens: %w", err)
-	}
-	defer file.Close()
-	lines := csv.NewWriter(file)
+	var lines [][]string
 	for _, u := range users() {
 		token := rand.Text()
-		if err := lines.Write([]string{token, u.name, u.name, u.groups}); err != nil {
-			return fmt.Errorf("write tokens: %w", err)
-		}
+		lines = append(lines, []string{token, u.name, u.name, u.groups})
 		if err := writeKubeconfig(d, u.name, server, token); err != nil {
 			return err
 		}
 	}
-	lines.Flush()
-	if err := lines.Error(); err != nil {
+	var tokens bytes.Buffer
+	if err := csv.NewWriter(&tokens).WriteAll(lines); err != nil {
+		return fmt.Errorf("list tokens: %w", err)
+	}
+	if err := os.WriteFile(d.tokens(), tokens.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("write tokens: %w", err)
 	}
 	return nil
