@@ -10,9 +10,10 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/spf13/cobra"
+
 	"github.com/sluice-cd/sluice/reconciler/catalog"
 	"github.com/sluice-cd/sluice/schemas"
-	"github.com/spf13/cobra"
 )
 
 // errInvalid ends the command with exit code 1 after everything was printed.

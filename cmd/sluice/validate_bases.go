@@ -36,8 +36,8 @@ func openBases(ctx context.Context, dir string, found catalog.Catalog) (*bases, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("find repository: %w", err)
 	}
-	head, err := headOf(root)
-	if err != nil {
+	head, ok := headOf(root)
+	if !ok {
 		note := "not the root of a git repository: releases are rendered with the services/ beside them instead of their base commits"
 		return b, []string{note}, nil
 	}
@@ -66,8 +66,9 @@ func openBases(ctx context.Context, dir string, found catalog.Catalog) (*bases, 
 }
 
 // headOf returns the branch or the commit that is checked out, as git writes it in
-// .git/HEAD; .git is a file in a linked worktree.
-func headOf(root string) (string, error) {
+// .git/HEAD; .git is a file in a linked worktree. A directory that is no root of a
+// repository has none.
+func headOf(root string) (head string, ok bool) {
 	dir := filepath.Join(root, ".git")
 	if link, err := os.ReadFile(dir); err == nil {
 		dir = strings.TrimSpace(strings.TrimPrefix(string(link), "gitdir:"))
@@ -75,11 +76,11 @@ func headOf(root string) (string, error) {
 			dir = filepath.Join(root, dir)
 		}
 	}
-	head, err := os.ReadFile(filepath.Join(dir, "HEAD"))
+	text, err := os.ReadFile(filepath.Join(dir, "HEAD"))
 	if err != nil {
-		return "", fmt.Errorf("read HEAD: %w", err)
+		return "", false
 	}
-	return strings.TrimSpace(strings.TrimPrefix(string(head), "ref:")), nil
+	return strings.TrimSpace(strings.TrimPrefix(string(text), "ref:")), true
 }
 
 func baseCommits(found catalog.Catalog) []string {
@@ -108,6 +109,6 @@ func (b *bases) close() {
 		b.mirror.Close()
 	}
 	if b.dir != "" {
-		os.RemoveAll(b.dir)
+		_ = os.RemoveAll(b.dir) // in the temporary directory, which others clean
 	}
 }

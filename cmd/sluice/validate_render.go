@@ -11,10 +11,11 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sluice-cd/sluice/reconciler/catalog"
 	"github.com/sluice-cd/sluice/reconciler/render"
 	"github.com/sluice-cd/sluice/schemas"
-	"golang.org/x/sync/errgroup"
 )
 
 // anyRevision stands for the revision, so that names which cannot carry one are found.
