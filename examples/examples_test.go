@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/sluice-cd/sluice/reconciler/catalog"
-	"github.com/sluice-cd/sluice/reconciler/render"
-	"github.com/sluice-cd/sluice/schemas"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sluice-cd/sluice/reconciler/catalog"
+	"github.com/sluice-cd/sluice/reconciler/render"
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 const environments = "environments"
