@@ -10,10 +10,11 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/sluice-cd/sluice/reconciler/catalog"
-	"github.com/sluice-cd/sluice/schemas"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/reconciler/catalog"
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 var production = catalog.Key{Environment: "production", Service: "checkout"}
