@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-cd/sluice/schemas"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 func policyProblems(t *testing.T, text string) []string {

@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-cd/sluice/schemas"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 const serviceText = `apiVersion: sluice.dev/v1alpha1
@@ -57,7 +58,7 @@ func TestServiceDecodesAndTakesItsNameFromTheDirectory(t *testing.T) {
 	s, err := schemas.DecodeService("services/checkout/service.yaml", "checkout", []byte(serviceText))
 	require.NoError(t, err)
 	assert.Equal(t, "checkout", s.Name)
-	assert.Equal(t, schemas.Percent(20), s.Metrics.Business.Drop)
+	assert.Equal(t, "20%", s.Metrics.Business.Drop.String())
 	assert.Equal(t, "/health/ready", s.Verification.Smoke[0].HTTP.Path)
 	assert.Equal(t, 200, s.Verification.Synthetic[0].HTTP.Expect)
 	var warned []string

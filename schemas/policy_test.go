@@ -4,9 +4,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-cd/sluice/schemas"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 const emptyPolicy = "apiVersion: sluice.dev/v1alpha1\nkind: Policy\n"

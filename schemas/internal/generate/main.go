@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/invopop/jsonschema"
+
 	"github.com/sluice-cd/sluice/schemas"
 )
 
