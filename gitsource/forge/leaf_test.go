@@ -1,7 +1,6 @@
 package forge_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -85,8 +84,8 @@ func TestErrorsSayWhatAndWhen(t *testing.T) {
 	assert.EqualError(t, &forge.TransientError{Subject: "ask", Err: cause}, "ask: not found: gone")
 	assert.EqualError(t, &forge.TransientError{Subject: "ask", RetryAt: at, Err: cause}, "ask: not found: gone; no request before 2026-03-01T11:00:00Z")
 	assert.EqualError(t, &forge.RejectedError{Subject: "ask", Err: cause}, "ask: not found: gone")
-	assert.True(t, errors.Is(&forge.RejectedError{Err: cause}, forge.ErrNotFound))
-	assert.True(t, errors.Is(&forge.TransientError{Err: cause}, forge.ErrNotFound))
+	assert.ErrorIs(t, &forge.RejectedError{Err: cause}, forge.ErrNotFound)
+	assert.ErrorIs(t, &forge.TransientError{Err: cause}, forge.ErrNotFound)
 }
 
 func TestOnlyWriteAndAdminMayWrite(t *testing.T) {

@@ -195,6 +195,7 @@ func combine(latest []*status) string {
 			return "failure"
 		case forge.StatusPending:
 			state = "pending"
+		case forge.StatusSuccess: // counts where nothing else is said
 		}
 	}
 	if len(latest) == 0 {

@@ -73,7 +73,7 @@ func (t *tokenFile) read() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errCredentials, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(file, maxTokenBytes))
 	if err != nil {
 		return "", fmt.Errorf("%w: read %s: %w", errCredentials, t.path, err)
