@@ -18,7 +18,7 @@ const maxNameBytes = 255
 // one or hide in a listing: control and invisible characters, backslashes,
 // invalid UTF-8, .git in any case, over-long names, names that are no name.
 func CheckName(name string) error {
-	odd := ""
+	var odd string
 	switch {
 	case name == "" || name == "." || name == ".." || strings.Contains(name, "/"):
 		odd = "is not a name"
