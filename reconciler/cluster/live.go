@@ -157,13 +157,18 @@ func (l *live) readFacts(u *unstructured.Unstructured) error {
 			l.running = *n
 		}
 	}
+	l.status, l.message = computedStatus(u)
+	return nil
+}
+
+// computedStatus is unknown where it cannot be computed: the object is there, and
+// what it says of itself may become readable.
+func computedStatus(u *unstructured.Unstructured) (status.Status, string) {
 	result, err := status.Compute(u)
 	if err != nil {
-		l.status, l.message = status.UnknownStatus, err.Error()
-		return nil
+		return status.UnknownStatus, err.Error()
 	}
-	l.status, l.message = result.Status, result.Message
-	return nil
+	return result.Status, result.Message
 }
 
 func nestedInt(u *unstructured.Unstructured, path ...string) *int {

@@ -196,8 +196,9 @@ func (c *Cluster) objectReadiness(p *pass, w *wanted, l *live) (release.Readines
 		return release.Failed, reason
 	case status.InProgressStatus, status.TerminatingStatus, status.NotFoundStatus:
 		return release.InProgress, reason
+	default:
+		return release.Unknowable, reason
 	}
-	return release.Unknowable, reason
 }
 
 // routeStatus reads the division of traffic back from what is live.

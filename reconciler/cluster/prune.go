@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sluice-cd/sluice/reconciler/release"
 )
@@ -159,7 +158,7 @@ func unlabelled(key release.Key, e entry) error {
 
 func (c *Cluster) delete(ctx context.Context, resource resourceClient, e entry, found *live) (bool, error) {
 	background := metav1.DeletePropagationBackground
-	uid, version := types.UID(found.UID), found.ResourceVersion
+	uid, version := found.UID, found.ResourceVersion
 	err := resource.Delete(ctx, e.Name, metav1.DeleteOptions{
 		PropagationPolicy: &background,
 		Preconditions:     &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
