@@ -27,7 +27,7 @@ func TestMergedPromotionIsProvenForEachWayToMerge(t *testing.T) {
 			w.poll()
 
 			c := w.candidate(production)
-			assert.Equal(t, map[gittest.Method]int{gittest.MergeCommit: 1, gittest.Squash: 1, gittest.Rebase: 2}[method], len(c.Changes))
+			assert.Len(t, c.Changes, map[gittest.Method]int{gittest.MergeCommit: 1, gittest.Squash: 1, gittest.Rebase: 2}[method])
 			f := w.facts(c)
 			require.Len(t, f.Changes, 1, "all commits of one pull request are one change")
 			assert.Equal(t, sha, f.Changes[0].Commit)
