@@ -54,7 +54,7 @@ func explore(t *testing.T, visit func(step)) {
 				}
 			}
 		}
-		require.True(t, untouched == encoded(t, p.record), "Next changed its argument")
+		require.Equal(t, untouched, encoded(t, p.record), "Next changed its argument")
 		require.Less(t, len(known), 2_000, "the signature tells too many records apart")
 	}
 }
@@ -71,6 +71,7 @@ func signature(r release.Record) string {
 		parts = append(parts, len(r.Owed) > 0)
 	case release.Preparing, release.Progressing:
 		parts = append(parts, !r.PausedSince.IsZero())
+	default: // what every phase has is all that counts
 	}
 	if o.Rollback != nil {
 		parts = append(parts, o.Rollback.Cause)
