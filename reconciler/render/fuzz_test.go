@@ -2,7 +2,6 @@ package render_test
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,7 +38,7 @@ func mustAnswer(t *testing.T, in render.Input) {
 		return
 	}
 	var refusal *render.Refusal
-	if assert.True(t, errors.As(err, &refusal), "not a refusal: %v", err) {
+	if assert.ErrorAs(t, err, &refusal) {
 		assert.NotContains(t, err.Error(), "\n")
 	}
 }

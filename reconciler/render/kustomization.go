@@ -1,6 +1,7 @@
 package render
 
 import (
+	"errors"
 	"path"
 	"reflect"
 	"slices"
@@ -54,10 +55,9 @@ func (p *prescan) rest() error {
 		if _, seen := p.read[name]; seen || !slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name)) {
 			continue
 		}
-		if _, err := p.documents(name, p.files[name]); err != nil {
-			if _, parse := err.(*parseError); !parse {
-				return err
-			}
+		var parse *parseError
+		if _, err := p.documents(name, p.files[name]); err != nil && !errors.As(err, &parse) {
+			return err
 		}
 	}
 	return nil
@@ -171,7 +171,7 @@ func (p *prescan) operands(file string, k *types.Kustomization) (weight, error) 
 	if err := p.inline(file, k); err != nil {
 		return w, err
 	}
-	for _, ref := range p.references(file, k) {
+	for _, ref := range referencesIn(k) {
 		add, err := p.follow(file, ref)
 		if err != nil {
 			return w, err

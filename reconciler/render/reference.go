@@ -24,8 +24,8 @@ type reference struct {
 	use         use
 }
 
-// references lists the paths in k.
-func (p *prescan) references(file string, k *types.Kustomization) []reference {
+// referencesIn lists the paths in k.
+func referencesIn(k *types.Kustomization) []reference {
 	var refs []reference
 	add := func(use use, field string, paths ...string) {
 		for _, path := range paths {
