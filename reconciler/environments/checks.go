@@ -3,6 +3,7 @@ package environments
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/sluice-cd/sluice/reconciler/gate"
 	"github.com/sluice-cd/sluice/reconciler/release"
@@ -10,12 +11,13 @@ import (
 )
 
 // checks gathers the runs of every check that the policy names.
-func (q *inquiry) checks(ctx context.Context, wanted []schemas.Check, file schemas.Release, changes []gate.Change, c Candidate) map[string]gate.CheckFacts {
+func (q *inquiry) checks(ctx context.Context, rules Rules, file schemas.Release, changes []gate.Change, c Candidate) map[string]gate.CheckFacts {
 	out := map[string]gate.CheckFacts{}
-	for _, check := range wanted {
+	environment, _ := rules.Policy.Environment(c.Key.Environment)
+	for _, check := range environment.Checks {
 		switch check.On {
 		case schemas.OnSource:
-			out[check.Gate] = q.sourceFacts(ctx, file)
+			out[check.Gate] = q.sourceFacts(ctx, rules.Services[c.Key.Service], file)
 		case schemas.OnMerge:
 			out[check.Gate] = q.mergeFacts(ctx, changes, c)
 		}
@@ -23,11 +25,19 @@ func (q *inquiry) checks(ctx context.Context, wanted []schemas.Check, file schem
 	return out
 }
 
-// sourceFacts asks about the commits that the artifacts were built from.
-func (q *inquiry) sourceFacts(ctx context.Context, file schemas.Release) gate.CheckFacts {
+// sourceFacts asks about the commits that the artifacts were built from. Where
+// that is belongs to the owners of the policy: whoever writes a release could
+// name a repository of his own, with checks that always succeed.
+func (q *inquiry) sourceFacts(ctx context.Context, service schemas.Service, file schemas.Release) gate.CheckFacts {
 	var facts gate.CheckFacts
 	for _, a := range file.List() {
-		facts.Subjects = append(facts.Subjects, q.source(ctx, a.Source.Repository, a.Source.Commit))
+		subject := gate.Subject{Repository: a.Source.Repository, Commits: []string{a.Source.Commit}}
+		if strings.EqualFold(a.Source.Repository, service.Source.Repository) {
+			subject = q.source(ctx, a.Source.Repository, a.Source.Commit)
+		} else {
+			subject.Contained.Reason = "the service is built from " + service.Source.Repository
+		}
+		facts.Subjects = append(facts.Subjects, subject)
 	}
 	return facts
 }

@@ -48,13 +48,14 @@ func TestSourceCommitHasToBeInTheProtectedBranch(t *testing.T) {
 func TestBranchWithoutProtectionContainsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	text := file{digest: "two", source: w.built, base: w.base}.String()
-	w.push("main", map[string]string{unproven: replace(text, sourceName, "mallory/environments")})
-	_, err := w.forge.Repository("mallory/environments").Push("mallory", "main", "first", map[string]string{"x": "1"})
-	require.NoError(t, err)
+	const open = "acme/open"
+	built := w.must(w.forge.Repository(open).Push("alice", "main", "first", map[string]string{"x": "1"}))
+	w.propose("source", map[string]string{"services/checkout/service.yaml": replace(service, sourceName, open)}).
+		approve("carol").merge(gittest.Squash)
+	w.push("main", map[string]string{unproven: replace(file{digest: "two", source: built, base: w.base}.String(), sourceName, open)})
 	w.poll()
 	s := w.facts(w.candidate(production)).Checks["tests"].Subjects[0]
-	assert.Contains(t, s.Contained.Reason, "branch main of mallory/environments is not protected")
+	assert.Contains(t, s.Contained.Reason, "branch main of acme/open is not protected")
 }
 
 func TestMergeChecksAreAskedOnTheMergeThenOnAnEqualHead(t *testing.T) {

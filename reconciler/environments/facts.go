@@ -59,7 +59,7 @@ func (r *Repository) Facts(ctx context.Context, rules Rules, c Candidate, now ti
 		return gate.Facts{}, err
 	}
 	if !c.Retired {
-		f.Checks = q.checks(ctx, environment.Checks, file.release, f.Changes, c)
+		f.Checks = q.checks(ctx, rules, file.release, f.Changes, c)
 	}
 	return f, nil
 }

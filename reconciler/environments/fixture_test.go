@@ -196,6 +196,8 @@ func (w *world) serve(dir string) {
 			}},
 			{FullName: sourceName, Protected: []string{"main"}, Permissions: map[string]string{"alice": "write"}},
 			{FullName: "mallory/environments", ForkOf: repoName},
+			{FullName: "acme/open", Permissions: map[string]string{"alice": "write"}},
+			{FullName: "mallory/checkout", Protected: []string{"main"}, Permissions: map[string]string{"mallory": "admin"}},
 		},
 	})
 	require.NoError(w.t, err)
