@@ -53,9 +53,12 @@ type world struct {
 	byPort map[string]int
 	// fault says whether a call takes effect and what it answers; nil: all do.
 	fault func(call) (apply bool, err error)
+	// turns is set where several workers call: one call at a time.
+	turns chan struct{}
 	// readOnly fails the test on every write.
 	readOnly bool
 
+	store reconciler.Store // nil for the documents here
 	docs  map[string]document
 	saves int
 	// decoded is the newest record of each key, so that checks stay cheap.
@@ -72,7 +75,11 @@ type world struct {
 	noRules  error // why no policy can be read
 	commits  []commit
 	polls    int
-	gitAway  error
+	// rewritten freezes the reading; readable is how many commits can be read
+	// before an error, 0 for all.
+	rewritten string
+	readable  int
+	gitAway   error
 
 	forgeAway string
 	proposals []environments.Proposal
@@ -81,7 +88,7 @@ type world struct {
 	salt   string // what another version of the renderer would do differently
 	builds int
 
-	live       map[release.Key]cluster
+	live       map[release.Key]runs
 	sick       map[string]bool // revisions whose pods crash
 	clusterErr error
 	changes    int // how often Converge changed something
@@ -111,8 +118,8 @@ type commit struct {
 	rules    *environments.Rules // set where the commit changes the policy
 }
 
-// cluster is what runs of one release.
-type cluster struct {
+// A runs is what runs of one release.
+type runs struct {
 	State release.State
 	Place release.Place
 	Since time.Time
@@ -121,7 +128,7 @@ type cluster struct {
 
 func newWorld(t testing.TB) *world {
 	w := &world{
-		t: t, byPort: map[string]int{}, decoded: map[release.Key]decoded{}, docs: map[string]document{}, live: map[release.Key]cluster{},
+		t: t, byPort: map[string]int{}, decoded: map[release.Key]decoded{}, docs: map[string]document{}, live: map[release.Key]runs{},
 		sick: map[string]bool{}, badRates: map[string]float64{}, evidence: map[string]string{}, hang: map[release.Key]bool{},
 	}
 	production := schemas.Environment{
@@ -160,12 +167,33 @@ func (w *world) call(ctx context.Context, port string, effect bool) (bool, error
 	return true, nil
 }
 
+// turn does something while no worker does.
+func (w *world) turn(do func()) {
+	if w.turns != nil {
+		w.turns <- struct{}{}
+		defer func() { <-w.turns }()
+	}
+	do()
+}
+
+// enter is turn for a method, which defers what it returns.
+func (w *world) enter() (leave func()) {
+	if w.turns == nil {
+		return func() {}
+	}
+	w.turns <- struct{}{}
+	return func() { <-w.turns }
+}
+
 // start makes a daemon over the world, as a restart would.
 func (w *world) start(change ...func(*reconciler.Config)) *reconciler.Reconciler {
 	w.t.Helper()
 	cfg := reconciler.Config{
 		Store: w, Source: w, Releases: w, Facts: w, Renderer: w, Cluster: w, Meter: w, Committer: w, Ledger: w, Announcer: w,
 		Genesis: "c0", Poll: 30 * time.Second, Log: slog.New(slog.DiscardHandler),
+	}
+	if w.store != nil {
+		cfg.Store = w.store
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -219,6 +247,7 @@ func (w *world) record(key release.Key) release.Record {
 
 // Load and Save make the world a Store.
 func (w *world) Load(ctx context.Context, name string) ([]byte, string, error) {
+	defer w.enter()()
 	if _, err := w.call(ctx, "Store.Load", false); err != nil {
 		return nil, "", err
 	}
@@ -230,6 +259,7 @@ func (w *world) Load(ctx context.Context, name string) ([]byte, string, error) {
 }
 
 func (w *world) Save(ctx context.Context, name string, data []byte, version string) (string, error) {
+	defer w.enter()()
 	apply, err := w.call(ctx, "Store.Save", true)
 	if !apply {
 		return "", err
@@ -248,6 +278,7 @@ func (w *world) Save(ctx context.Context, name string, data []byte, version stri
 
 // Begin and Poll make it a Source.
 func (w *world) Begin(ctx context.Context, genesis string) (intake.Repository, error) {
+	defer w.enter()()
 	if _, err := w.call(ctx, "Source.Begin", false); err != nil {
 		return intake.Repository{}, err
 	}
@@ -261,6 +292,7 @@ func (w *world) index(sha string) int {
 }
 
 func (w *world) Poll(ctx context.Context, r intake.Repository, now time.Time) (intake.Repository, error) {
+	defer w.enter()()
 	w.polls++
 	if _, err := w.call(ctx, "Source.Poll", false); err != nil {
 		return r, err
@@ -268,7 +300,16 @@ func (w *world) Poll(ctx context.Context, r intake.Repository, now time.Time) (i
 	if w.gitAway != nil {
 		return r, w.gitAway
 	}
+	if w.rewritten != "" {
+		return intake.Freeze(r, w.rewritten), nil
+	}
+	if r.Frozen != "" {
+		return r, nil
+	}
 	for i := w.index(r.Mark) + 1; i < len(w.commits); i++ {
+		if w.readable > 0 && i >= w.readable {
+			return r, errFault
+		}
 		var err error
 		step := intake.Step{
 			From: r.Mark, Commit: w.commits[i].sha, At: now.UTC(), Releases: w.commits[i].releases,
@@ -285,6 +326,7 @@ func (w *world) Poll(ctx context.Context, r intake.Repository, now time.Time) (i
 
 // Rules, Want and Manifests make it Releases.
 func (w *world) Rules(commit string) (environments.Rules, error) {
+	defer w.enter()()
 	if i := w.index(commit); w.commits[i].rules != nil {
 		return *w.commits[i].rules, w.noRules
 	}
@@ -334,6 +376,7 @@ func (w *world) Manifests(rules environments.Rules, key release.Key, r release.R
 // Facts and Proposals make it Facts: everything is as it should be unless the
 // forge is away.
 func (w *world) Facts(ctx context.Context, rules environments.Rules, c environments.Candidate, _ time.Time) (gate.Facts, error) {
+	defer w.enter()()
 	if _, err := w.call(ctx, "Facts.Facts", false); err != nil {
 		return gate.Facts{}, err
 	}
@@ -353,6 +396,7 @@ func (w *world) Facts(ctx context.Context, rules environments.Rules, c environme
 }
 
 func (w *world) Proposals(ctx context.Context, _ environments.Rules) ([]environments.Proposal, error) {
+	defer w.enter()()
 	_, err := w.call(ctx, "Facts.Proposals", false)
 	return w.proposals, err
 }
@@ -360,6 +404,7 @@ func (w *world) Proposals(ctx context.Context, _ environments.Rules) ([]environm
 // Build makes it a Renderer. Inputs that begin with "unpinned" have an image
 // without a digest.
 func (w *world) Build(ctx context.Context, in render.Input) (render.Output, error) {
+	defer w.enter()()
 	if _, err := w.call(ctx, "Renderer.Build", false); err != nil {
 		return render.Output{}, err
 	}
@@ -379,11 +424,11 @@ func (w *world) Build(ctx context.Context, in render.Input) (render.Output, erro
 
 // Converge and Observe make it a Cluster.
 func (w *world) Converge(ctx context.Context, key release.Key, state release.State, manifests map[string]render.Output, place release.Place) error {
-	if w.hang[key] {
-		w.byPort["Cluster.Converge"]++
+	if w.hung(key) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	defer w.enter()()
 	hashes := map[string]string{}
 	for id, m := range manifests {
 		hashes[id] = m.ManifestHash
@@ -392,7 +437,7 @@ func (w *world) Converge(ctx context.Context, key release.Key, state release.Sta
 	for _, id := range state.AsIs {
 		hashes[id] = was.Hash[id]
 	}
-	next := cluster{State: state, Place: place, Since: time.Now(), Hash: hashes}
+	next := runs{State: state, Place: place, Since: time.Now(), Hash: hashes}
 	changed := !known || !same(was, next)
 	apply, err := w.call(ctx, "Cluster.Converge", changed)
 	if err == nil {
@@ -409,7 +454,18 @@ func (w *world) Converge(ctx context.Context, key release.Key, state release.Sta
 	return err
 }
 
-func same(a, b cluster) bool {
+func (w *world) hung(key release.Key) bool {
+	defer w.enter()()
+	return w.hang[key]
+}
+
+// older is the same, as if it had been there for longer.
+func (r runs) older(by time.Duration) runs {
+	r.Since = r.Since.Add(-by)
+	return r
+}
+
+func same(a, b runs) bool {
 	a.Since, b.Since = time.Time{}, time.Time{}
 	a.State.AsIs, b.State.AsIs = nil, nil
 	x, _ := json.Marshal(a)
@@ -448,6 +504,7 @@ func (w *world) allowed(key release.Key, state release.State, hashes map[string]
 const readyAfter = 3 * time.Second
 
 func (w *world) Observe(ctx context.Context, key release.Key, state release.State, _ map[string]render.Output, place release.Place) (release.Observed, error) {
+	defer w.enter()()
 	if _, err := w.call(ctx, "Cluster.Observe", false); err != nil {
 		return release.Observed{}, err
 	}
@@ -468,7 +525,7 @@ func (w *world) Observe(ctx context.Context, key release.Key, state release.Stat
 	return o, nil
 }
 
-func (w *world) status(live cluster, id string) release.RevisionStatus {
+func (w *world) status(live runs, id string) release.RevisionStatus {
 	pod := analysis.Pod{Name: "checkout-" + id + "-x", Life: analysis.Life{Started: live.Since}}
 	s := release.RevisionStatus{Readiness: release.InProgress, Replicas: 1}
 	if !time.Now().Before(live.Since.Add(readyAfter)) {
@@ -485,6 +542,7 @@ const tick = 3 * time.Second
 
 // Ticks and Dispersion make it a Meter: 100 requests per second.
 func (w *world) Ticks(ctx context.Context, q meter.Question, now time.Time) (meter.Reading, error) {
+	defer w.enter()()
 	if _, err := w.call(ctx, "Meter.Ticks", false); err != nil {
 		return meter.Reading{}, err
 	}
@@ -512,12 +570,14 @@ func (w *world) Ticks(ctx context.Context, q meter.Question, now time.Time) (met
 }
 
 func (w *world) Dispersion(ctx context.Context, _ meter.Question) (analysis.Dispersion, error) {
+	defer w.enter()()
 	_, err := w.call(ctx, "Meter.Dispersion", false)
 	return analysis.Dispersion{Phi: 1, DF: 100, Source: "stable"}, err
 }
 
 // Commit makes it a Committer.
 func (w *world) Commit(ctx context.Context, key release.Key, c release.Commit) (string, error) {
+	defer w.enter()()
 	name := key.String()
 	tip := w.asked(name)
 	next := tip
@@ -550,6 +610,7 @@ func (w *world) owed(key release.Key, is func(release.Intent) bool) {
 
 // Append makes it a Ledger.
 func (w *world) Append(ctx context.Context, id string, e release.Evidence) error {
+	defer w.enter()()
 	data, err := json.Marshal(e)
 	require.NoError(w.t, err)
 	known, ok := w.evidence[id]
@@ -572,6 +633,7 @@ func (w *world) Append(ctx context.Context, id string, e release.Evidence) error
 
 // SetStatus makes it an Announcer.
 func (w *world) SetStatus(ctx context.Context, commit string, s forge.Status) error {
+	defer w.enter()()
 	apply, err := w.call(ctx, "Announcer.SetStatus", true)
 	if apply {
 		w.statuses = append(w.statuses, fmt.Sprintf("%s %s %s: %s", commit, s.Context, s.State, s.Description))

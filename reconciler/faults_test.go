@@ -81,7 +81,7 @@ func TestWithoutCountersTheRolloutHolds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := running(t)
 		w.meterDown = true
-		w.during(2 * time.Hour)
+		w.during(20 * time.Minute)
 		r := w.record(checkout)
 		assert.Equal(t, release.Progressing, r.Phase, "longer than its deadline, and not rolled back")
 		assert.Equal(t, 25, w.live[checkout].State.Traffic.Weight)
