@@ -60,6 +60,8 @@ type scene struct {
 	*witness
 	t      testing.TB
 	daemon *process // nil while it is dead
+	// metrics stands between the daemon and Prometheus.
+	metrics *valve
 }
 
 // The artifacts of the tests. What is bad fails half of production's requests.
@@ -69,6 +71,15 @@ var (
 	bad   = artifactOf("1.2.0", 0.5)
 	fixed = artifactOf("1.3.0", 0)
 )
+
+// worse are as bad as bad, for whoever needs many.
+func worse() []artifact {
+	out := make([]artifact, 10)
+	for i := range out {
+		out[i] = artifactOf(fmt.Sprintf("2.%d.0", i), bad.ErrorRate)
+	}
+	return out
+}
 
 func artifactOf(version string, errorRate float64) artifact {
 	sum := sha256.Sum256([]byte(version))
@@ -95,7 +106,7 @@ func newScene(t testing.TB, services []string, changes ...change) *scene {
 	}
 	w.records = "sluice-" + w.services[0]
 	w.artifacts = map[string]artifact{}
-	for _, a := range []artifact{first, good, bad, fixed} {
+	for _, a := range append(worse(), first, good, bad, fixed) {
 		w.artifacts[a.Version] = a
 	}
 	s := &scene{world: w, t: t}
@@ -112,6 +123,8 @@ func newScene(t testing.TB, services []string, changes ...change) *scene {
 	var err error
 	w.forge, err = startForge(background, w.path("forge"), e)
 	require.NoError(t, err)
+	s.metrics = newValve(t, w.cluster.Prometheus)
+	w.cluster.Prometheus = s.metrics.url
 	require.NoError(t, w.configure())
 	s.witness = observe(t, background, w.kube, w.records, w.services[0]+"-production")
 	return s
