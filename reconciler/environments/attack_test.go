@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-cd/sluice/gitsource/gittest"
 	"github.com/sluice-cd/sluice/reconciler/gate"
@@ -23,4 +24,18 @@ func TestSourceHasToBeTheServicesOwn(t *testing.T) {
 	r := w.verdicts()["tests"]
 	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
 	assert.Contains(t, r.Reason, "built from "+sourceName)
+}
+
+func TestGapInTheListOfChangesIsNeverProven(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.propose("two", w.promotion("two")).approve("bob").merge(gittest.Squash)
+	w.poll()
+	c := w.candidate(production)
+	require.Equal(t, gate.Pass, w.judge(w.facts(c))[gate.Integrity].Verdict)
+
+	c.Changes[0].Lost = true
+	r := w.judge(w.facts(c))[gate.Integrity]
+	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
+	assert.Contains(t, r.Reason, "too many changes")
 }

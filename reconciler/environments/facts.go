@@ -89,6 +89,9 @@ func (r *Repository) inquire(now time.Time) *inquiry {
 func (q *inquiry) changes(ctx context.Context, rules Rules, c Candidate, teams []string) ([]gate.Change, error) {
 	var out []gate.Change
 	for i, change := range c.Changes {
+		if change.Lost {
+			out = append(out, gate.Change{Commit: change.Commit, Content: gate.Answer{Reason: "there were too many changes before it to keep account of them"}})
+		}
 		g := q.change(ctx, change.Commit, teams)
 		if last := i == len(c.Changes)-1; last && c.PullRequest == nil && g.Commit != change.Commit {
 			if err := q.whole(rules, c, &g); err != nil {

@@ -81,7 +81,8 @@ type Change struct {
 	// PullRequest is nil for a commit that was pushed directly.
 	PullRequest *forge.PullRequest
 	// Content: what landed equals what was reviewed. It is only asked of a
-	// merged pull request.
+	// merged pull request; without one, its reason says what else is wrong than
+	// that there is none.
 	Content Answer
 	// Owned lists the paths of the change that belong to the policy's owners.
 	Owned []string

@@ -36,6 +36,10 @@ func (f Facts) prove(c Change) finding {
 	if c.Unknown != "" {
 		return unknown("where "+c.name()+" comes from could not be asked: "+foreign(c.Unknown), askForge)
 	}
+	if pr == nil && c.Content.Reason != "" {
+		return refused("what led to commit "+short(c.Commit)+" cannot be proven"+explained(c.Content.Reason),
+			"anybody: put the release back to what runs, then promote again in a reviewed pull request")
+	}
 	if pr == nil {
 		return refused("commit "+short(c.Commit)+" was pushed without a pull request", openNewOne)
 	}

@@ -109,7 +109,9 @@ func bounded(changes []Change) []Change {
 	if len(changes) <= maxChanges {
 		return changes
 	}
-	return slices.Delete(changes, 1, len(changes)-maxChanges+1)
+	changes = slices.Delete(changes, 1, len(changes)-maxChanges+1)
+	changes[1].Lost = true
+	return changes
 }
 
 // follow is the control in force after a new file: what it adds counts at

@@ -136,6 +136,10 @@ func TestChangesAreBoundedAndKeepBothEnds(t *testing.T) {
 	assert.Len(t, changes, 64)
 	assert.Equal(t, "c1", changes[0].Commit)
 	assert.Equal(t, "c200", changes[63].Commit)
+	for i, c := range changes {
+		assert.Equal(t, i == 1, c.Lost, "only the one after the gap, not %d", i)
+	}
+	assert.False(t, r.Releases[name].Unproven(func(inputs string) bool { return inputs == "i190" })[0].Lost)
 }
 
 func TestSettleForgetsWhatIsProven(t *testing.T) {

@@ -61,6 +61,9 @@ type Change struct {
 	// Before and After are the identities of the inputs.
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
+	// Lost: there were changes before it that are not listed, so that they can
+	// never be proven.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // Control is the part of control.yaml that is in force.
@@ -81,7 +84,8 @@ type Hold struct {
 }
 
 // maxChanges bounds the list of what is unproven. Beyond it the two ends stay:
-// the first says where trust ended, the last what is wanted now.
+// the first says where trust ended, the last what is wanted now, and the one
+// after the gap that it is there.
 const maxChanges = 64
 
 // Unproven lists the changes since the last inputs that verified accepts.
