@@ -2,6 +2,7 @@ package environments
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -34,15 +35,12 @@ func (r *Repository) Facts(ctx context.Context, rules Rules, c Candidate, now ti
 	if !ok {
 		return gate.Facts{}, fmt.Errorf("gather facts of %s: the policy has no environment %s", c.Key, c.Key.Environment)
 	}
-	onto := c.Want.Promotion.Commit
-	if c.PullRequest != nil {
-		tip, err := r.git.Last(ctx)
-		if err != nil {
-			return gate.Facts{}, err
-		}
-		onto = tip
+	q := r.inquire(now)
+	changes, err := q.changes(ctx, rules, c, environment.Approvals.Teams)
+	if err != nil {
+		return gate.Facts{}, err
 	}
-	file, err := r.readOnto(rules, c.Key, c.Want.Promotion.Commit, onto)
+	file, err := q.file(ctx, rules, c, changes)
 	if err != nil {
 		return gate.Facts{}, err
 	}
@@ -53,15 +51,29 @@ func (r *Repository) Facts(ctx context.Context, rules Rules, c Candidate, now ti
 		Class: gate.Class(environment.Approvals, file.release.Change), Incident: file.release.Incident,
 		Inputs: c.Want.Revision.Inputs, Revision: c.Want.Revision.ID,
 		Artifacts: artifacts(file.release), BaseTree: c.Want.Revision.BaseTree,
-	}
-	q := r.inquire(now)
-	if f.Changes, err = q.changes(ctx, rules, c, environment.Approvals.Teams); err != nil {
-		return gate.Facts{}, err
+		Changes: changes,
 	}
 	if !c.Retired {
 		f.Checks = q.checks(ctx, rules, file.release, f.Changes, c)
 	}
 	return f, nil
+}
+
+// file is what the candidate says about itself. Class, incident and source are
+// no inputs, so a rebased pull request can say something else in each of its
+// commits: what its reviewers saw counts.
+func (q *inquiry) file(ctx context.Context, rules Rules, c Candidate, changes []gate.Change) (files, error) {
+	if c.PullRequest != nil {
+		tip, err := q.git.Last(ctx)
+		if err != nil {
+			return files{}, err
+		}
+		return q.readOnto(rules, c.Key, c.Want.Promotion.Commit, tip)
+	}
+	if n := len(changes); n > 0 && changes[n-1].Content.Yes {
+		return q.readFiles(rules, c.Key, changes[n-1].Commit)
+	}
+	return q.readFiles(rules, c.Key, c.Want.Promotion.Commit)
 }
 
 func artifacts(file schemas.Release) []gate.Artifact {
@@ -98,9 +110,15 @@ func (q *inquiry) changes(ctx context.Context, rules Rules, c Candidate, teams [
 				return nil, err
 			}
 		}
-		if !slices.ContainsFunc(out, func(o gate.Change) bool { return o.Commit == g.Commit }) {
-			out = append(out, g)
+		if slices.ContainsFunc(out, func(o gate.Change) bool { return o.Commit == g.Commit }) {
+			continue
 		}
+		if f, err := q.readFiles(rules, c.Key, g.Commit); err == nil {
+			g.Class = f.release.Change
+		} else if !errors.As(err, new(unusable)) {
+			return nil, err
+		}
+		out = append(out, g)
 	}
 	if c.PullRequest != nil {
 		out = append(out, q.proposed(ctx, *c.PullRequest, teams))

@@ -11,6 +11,15 @@ import (
 // needed is the number of approvals that the candidate needs.
 func (f Facts) needed() int { return f.Environment.Approvals.For(f.Class) }
 
+// neededBy is the number of approvals that a change needs by its own class: one
+// that came too early is not made up for by a lesser one after it.
+func (f Facts) neededBy(c Change) int {
+	if c.Class == "" {
+		return 0
+	}
+	return f.Environment.Approvals.For(c.Class)
+}
+
 // approvals: each change has the approvals that its class needs, by people who
 // had no hand in it, for what was finally merged.
 func approvals(f Facts) finding {
@@ -23,7 +32,7 @@ func approvals(f Facts) finding {
 	}
 	findings := make([]finding, len(f.Changes))
 	for i, c := range f.Changes {
-		findings[i] = f.reviewed(c, f.Environment.Approvals, need)
+		findings[i] = f.reviewed(c, f.Environment.Approvals, max(need, f.neededBy(c)))
 	}
 	decides := worst(findings)
 	if f.Class != schemas.ChangeStandard && f.Class != "" {

@@ -84,6 +84,9 @@ type Change struct {
 	// merged pull request; without one, its reason says what else is wrong than
 	// that there is none.
 	Content Answer
+	// Class is what the release's file said of this change, "" where it says
+	// nothing; Facts.Class, which is the newest one's, counts for all.
+	Class string
 	// Owned lists the paths of the change that belong to the policy's owners.
 	Owned []string
 
