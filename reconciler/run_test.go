@@ -78,14 +78,16 @@ func TestQuietReleasesCostOnePollAndNothingElse(t *testing.T) {
 		stop := w.run(t)
 		time.Sleep(2*time.Minute + time.Second)
 		synctest.Wait()
-		calls, polls := w.calls, w.polls
+		var calls, polls, changes int
+		w.turn(func() { calls, polls = w.calls, w.polls })
 		time.Sleep(poll)
 		synctest.Wait()
-		assert.Equal(t, 1, w.polls-polls)
-		assert.Equal(t, 2, w.calls-calls, "the poll and the look at the open pull requests")
-
-		changes := w.changes
-		w.turn(func() { w.push(map[string]string{"production/s0042": "v1+2"}) })
+		w.turn(func() {
+			assert.Equal(t, 1, w.polls-polls)
+			assert.Equal(t, 2, w.calls-calls, "the poll and the look at the open pull requests")
+			changes = w.changes
+			w.push(map[string]string{"production/s0042": "v1+2"})
+		})
 		time.Sleep(poll + 10*time.Second)
 		w.turn(func() {
 			assert.Equal(t, "v1+2", w.record(release.Key{Environment: "production", Service: "s0042"}).Stable.Inputs)
@@ -119,8 +121,10 @@ func TestFailuresAreRetriedLessAndLessOften(t *testing.T) {
 		stop := w.run(t)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		assert.InDelta(t, 22, w.byPort["Cluster.Observe"], 3, "2, 4, 8, 16 and then 30 s apart")
-		w.turn(func() { w.clusterErr = nil })
+		w.turn(func() {
+			assert.InDelta(t, 22, w.byPort["Cluster.Observe"], 3, "2, 4, 8, 16 and then 30 s apart")
+			w.clusterErr = nil
+		})
 		time.Sleep(31 * time.Second)
 		w.turn(func() { assert.Greater(t, w.changes, 0, "and it resumes within half a minute") })
 		require.NoError(t, stop())
