@@ -11,7 +11,18 @@
 //
 // A record belongs to whoever saves it first: Save compares and swaps, and a
 // conflict means that somebody else decided, so the pass is given up and the
-// record loaded again. The queue gives one release to one worker at a time.
+// record loaded again. Every pass asks for the newest record, because a pass
+// that saves nothing is fenced by nothing else. The queue gives one release to
+// one worker at a time.
+//
+// # Faults
+//
+// What could not be asked is unknown and waits. A pass that failed does what does
+// not depend on the failure, is repeated after 2 s and then less and less often,
+// and writes its trouble into the record when it fails again. A rollout keeps the
+// place, the plan and the service that it began with, so that a policy that
+// changes or breaks meanwhile leaves the way back open. What renders to something
+// else than was verified is kept as it is while its share of the traffic moves.
 //
 // # What it does not do
 //
