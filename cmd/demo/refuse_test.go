@@ -144,10 +144,5 @@ func (s *scene) share(revision string) int {
 	s.t.Helper()
 	route, err := s.kube.route(s.t.Context(), s.services[0]+"-production", s.services[0])
 	require.NoError(s.t, err)
-	for backend, weight := range sharesOf(route) {
-		if strings.HasSuffix(backend, "-"+revision) {
-			return weight
-		}
-	}
-	return 0
+	return writtenRoute{weights: sharesOf(route)}.to(revision)
 }

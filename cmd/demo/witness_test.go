@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -41,6 +42,7 @@ type savedRecord struct {
 
 type writtenRoute struct {
 	version int64
+	at      time.Time // when it was seen here
 	// weights in per cent by backend.
 	weights map[string]int
 }
@@ -102,7 +104,7 @@ func (w *witness) sawRoute(object any) {
 	if n := len(w.routes); n > 0 && maps.Equal(w.routes[n-1].weights, weights) {
 		return // only the status changed
 	}
-	w.routes = append(w.routes, writtenRoute{versionOf(route), weights})
+	w.routes = append(w.routes, writtenRoute{versionOf(route), time.Now(), weights})
 	w.tellLocked()
 }
 
@@ -121,6 +123,16 @@ func sharesOf(route *gatewayv1.HTTPRoute) map[string]int {
 		weights[string(ref.Name)] += 100 * int(weightOf(ref)) / max(total, 1)
 	}
 	return weights
+}
+
+// to is what a route gives a revision.
+func (r writtenRoute) to(revision string) int {
+	for backend, weight := range r.weights {
+		if strings.HasSuffix(backend, "-"+revision) {
+			return weight
+		}
+	}
+	return 0
 }
 
 func versionOf(object metav1.Object) int64 {
