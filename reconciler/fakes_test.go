@@ -61,6 +61,8 @@ type world struct {
 	store reconciler.Store // nil for the documents here
 	docs  map[string]document
 	saves int
+	// hidden is a document that cannot be loaded.
+	hidden string
 	// decoded is the newest record of each key, so that checks stay cheap.
 	decoded map[release.Key]decoded
 	mark    string // of the repository's record in its version marked
@@ -91,7 +93,8 @@ type world struct {
 	live       map[release.Key]runs
 	sick       map[string]bool // revisions whose pods crash
 	clusterErr error
-	changes    int // how often Converge changed something
+	achievable float64 // share that replicas give
+	changes    int     // how often Converge changed something
 	hang       map[release.Key]bool
 
 	badRates  map[string]float64 // error rate by inputs
@@ -251,6 +254,9 @@ func (w *world) Load(ctx context.Context, name string) ([]byte, string, error) {
 	if _, err := w.call(ctx, "Store.Load", false); err != nil {
 		return nil, "", err
 	}
+	if name == w.hidden {
+		return nil, "", errFault
+	}
 	doc, ok := w.docs[name]
 	if !ok {
 		return nil, "", release.ErrNotFound
@@ -382,7 +388,7 @@ func (w *world) Facts(ctx context.Context, rules environments.Rules, c environme
 	}
 	environment, _ := rules.Policy.Environment(c.Key.Environment)
 	facts := gate.Facts{
-		Environment: environment, First: true, Merged: c.PullRequest == nil, Retired: c.Retired,
+		Environment: environment, First: rules.First(c.Key.Environment), Merged: c.PullRequest == nil, Retired: c.Retired,
 		Inputs: c.Want.Revision.Inputs, Revision: c.Want.Revision.ID, BaseTree: "tree",
 		Artifacts: []gate.Artifact{{Image: "registry.example.com/checkout", Digest: digest(c.Want.Revision.Inputs)}},
 	}
@@ -521,7 +527,7 @@ func (w *world) Observe(ctx context.Context, key release.Key, state release.Stat
 	a, _ := json.Marshal(plain)
 	b, _ := json.Marshal(state)
 	o.Converged = string(a) == string(b)
-	o.Route = release.RouteStatus{Accepted: true, Candidate: live.State.Traffic.Candidate, Weight: live.State.Traffic.Weight}
+	o.Route = release.RouteStatus{Accepted: true, Candidate: live.State.Traffic.Candidate, Weight: live.State.Traffic.Weight, Achievable: w.achievable}
 	return o, nil
 }
 
