@@ -18,7 +18,7 @@ import (
 // prove asks the gates about a pending candidate, when it is time to.
 func (p *pass) prove(ctx context.Context) error {
 	r := p.record
-	if r.Phase != release.Pending || p.lost != nil || r.Gates != nil && p.now.Before(r.Recheck) {
+	if r.Phase != release.Pending || !p.located() || r.Gates != nil && p.now.Before(r.Recheck) {
 		return nil
 	}
 	output, renderErr := p.render(ctx, p.planned, r.Candidate.Revision)
@@ -87,6 +87,7 @@ func describe(facts *gate.Facts, output render.Output, refusal *render.Refusal) 
 // facts gathers what git, the forge, the environment before and this release's
 // own record know.
 func (p *pass) facts(ctx context.Context, c environments.Candidate) (gate.Facts, error) {
+	c.Stable, c.Genesis = p.record.Stable, p.git.Genesis
 	facts, err := p.Facts.Facts(ctx, p.rules, c, p.now)
 	if err != nil {
 		return facts, err

@@ -2,6 +2,7 @@ package environments_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -74,4 +75,114 @@ func TestGapInTheListOfChangesIsNeverProven(t *testing.T) {
 	r := w.judge(w.facts(c))[gate.Integrity]
 	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
 	assert.Contains(t, r.Reason, "too many changes")
+}
+
+const baseFile = "services/checkout/base/deployment.yaml"
+
+func TestPinningABaseThatNobodyReviewedIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pushed := w.must(w.repo.Push("mallory", "main", "tune", map[string]string{baseFile: deployment + "# evil\n"}))
+	promoted := w.file("two")
+	promoted.base = pushed
+	w.propose("two", map[string]string{unproven: promoted.String()}).approve("bob").merge(gittest.Squash)
+	w.verdicts()
+	w.wait(time.Minute)
+
+	r := w.verdicts()[gate.Integrity]
+	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
+	assert.Contains(t, r.Reason, pushed[:8])
+}
+
+func TestPinningAReviewedBaseIsProven(t *testing.T) {
+	t.Parallel()
+	for _, method := range []gittest.Method{gittest.MergeCommit, gittest.Squash, gittest.Rebase} {
+		t.Run(string(method), func(t *testing.T) {
+			w := newWorld(t)
+			base := w.propose("base", map[string]string{
+				baseFile: deployment + "# better\n", "services/checkout/service.yaml": service + "# note\n",
+			}).approve("carol").merge(method)
+			promoted := w.file("two")
+			promoted.base = base
+			w.propose("two", map[string]string{unproven: promoted.String()}).approve("bob").merge(gittest.Squash)
+
+			r := w.verdicts()
+			assert.Equal(t, gate.Pass, r[gate.Integrity].Verdict, r[gate.Integrity].Reason)
+			assert.Equal(t, gate.Pass, r[gate.Approvals].Verdict, "any writer may have approved the base: %s", r[gate.Approvals].Reason)
+		})
+	}
+}
+
+func TestBaseThatWasMergedWithoutAnApprovalIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	promoted := w.file("two")
+	promoted.base = w.propose("base", map[string]string{baseFile: deployment + "# evil\n"}).merge(gittest.Squash)
+	w.propose("two", map[string]string{unproven: promoted.String()}).approve("bob").merge(gittest.Squash)
+
+	r := w.verdicts()
+	assert.Equal(t, gate.Pass, r[gate.Integrity].Verdict, r[gate.Integrity].Reason)
+	assert.Equal(t, gate.Fail, r[gate.Approvals].Verdict, r[gate.Approvals].Reason)
+}
+
+func TestUnreviewedBaseThatWasTakenBackIsNoObstacle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must(w.repo.Push("mallory", "main", "tune", map[string]string{baseFile: deployment + "# evil\n"}))
+	w.must(w.repo.Push("alice", "main", "put back", map[string]string{baseFile: deployment}))
+	promoted := w.file("two")
+	promoted.base = w.propose("base", map[string]string{baseFile: deployment + "# better\n"}).approve("carol").merge(gittest.Squash)
+	w.propose("two", map[string]string{unproven: promoted.String()}).approve("bob").merge(gittest.Squash)
+
+	r := w.verdicts()[gate.Integrity]
+	assert.Equal(t, gate.Pass, r.Verdict, r.Reason)
+}
+
+func TestStateInsideOfARebaseIsNoBase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tip := w.propose("base", map[string]string{baseFile: deployment + "# evil\n"}, map[string]string{baseFile: deployment + "# better\n"}).
+		approve("carol").merge(gittest.Rebase)
+	promoted := w.file("two")
+	promoted.base = w.must(w.repo.Git().SHA(tip + "~1"))
+	w.propose("two", map[string]string{unproven: promoted.String()}).approve("bob").merge(gittest.Squash)
+
+	r := w.verdicts()[gate.Integrity]
+	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
+	assert.Contains(t, r.Reason, "inside of")
+}
+
+const (
+	cart = "production/cart"
+	lone = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../../services/cart/base]\n"
+)
+
+func (w *world) addCart() {
+	w.t.Helper()
+	w.propose("cart", map[string]string{
+		"services/cart/service.yaml":            service,
+		"services/cart/base/kustomization.yaml": "resources: [deployment.yaml]\n",
+		"services/cart/base/deployment.yaml":    deployment,
+	}).approve("carol").merge(gittest.Squash)
+	w.base = w.poll().Mark
+}
+
+func (w *world) cart() map[string]gate.Result {
+	w.t.Helper()
+	w.poll()
+	return w.judge(w.facts(w.candidate(cart)))
+}
+
+func TestFilesBeforeTheFirstReleaseAreReviewedToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addCart()
+	pushed := w.must(w.repo.Push("mallory", "main", "prepare", map[string]string{cart + "/kustomization.yaml": lone + "namePrefix: \"\"\n"}))
+	w.propose("first", map[string]string{cart + "/release.yaml": w.file("cart").String()}).approve("bob").merge(gittest.Squash)
+	w.cart()
+	w.wait(time.Minute)
+
+	r := w.cart()[gate.Integrity]
+	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
+	assert.Contains(t, r.Reason, pushed[:8])
 }

@@ -25,6 +25,10 @@ type Candidate struct {
 	Changes []intake.Change
 	// PullRequest is set for the preview of one that is not merged.
 	PullRequest *forge.PullRequest
+	// Stable is what runs and was proven, nil when nothing does. Genesis is the
+	// commit up to which an operator vouches for everything, "" for none.
+	Stable  *release.Revision
+	Genesis string
 }
 
 // Facts gathers what git and the forge know about a candidate. What could not
@@ -99,13 +103,17 @@ func (r *Repository) inquire(now time.Time) *inquiry {
 
 // changes gathers the review of every change, one entry for each pull request.
 func (q *inquiry) changes(ctx context.Context, rules Rules, c Candidate, teams []string) ([]gate.Change, error) {
-	var out []gate.Change
-	for i, change := range c.Changes {
+	listed := c.Changes
+	out, err := q.origins(ctx, c, listed, teams)
+	if err != nil {
+		return nil, err
+	}
+	for i, change := range listed {
 		if change.Lost {
 			out = append(out, gate.Change{Commit: change.Commit, Content: gate.Answer{Reason: "there were too many changes before it to keep account of them"}})
 		}
 		g := q.change(ctx, change.Commit, teams)
-		if last := i == len(c.Changes)-1; last && c.PullRequest == nil && g.Commit != change.Commit {
+		if last := i == len(listed)-1; last && c.PullRequest == nil && g.Commit != change.Commit {
 			if err := q.whole(rules, c, &g); err != nil {
 				return nil, err
 			}

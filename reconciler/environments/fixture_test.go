@@ -354,6 +354,7 @@ func (w *world) candidate(name string) environments.Candidate {
 
 func (w *world) facts(c environments.Candidate) gate.Facts {
 	w.t.Helper()
+	c.Genesis = w.record.Genesis
 	f, err := w.envs.Facts(w.t.Context(), w.rules(), c, w.clock())
 	require.NoError(w.t, err)
 	return f

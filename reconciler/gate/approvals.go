@@ -32,7 +32,11 @@ func approvals(f Facts) finding {
 	}
 	findings := make([]finding, len(f.Changes))
 	for i, c := range f.Changes {
-		findings[i] = f.reviewed(c, f.Environment.Approvals, max(need, f.neededBy(c)))
+		a, n := f.Environment.Approvals, max(need, f.neededBy(c))
+		if c.Base {
+			a.Teams, n = nil, a.Standard
+		}
+		findings[i] = f.reviewed(c, a, n)
 	}
 	decides := worst(findings)
 	if f.Class != schemas.ChangeStandard && f.Class != "" {

@@ -84,6 +84,9 @@ type Change struct {
 	// merged pull request; without one, its reason says what else is wrong than
 	// that there is none.
 	Content Answer
+	// Base: it changed the base that the release pins, and nothing else of it
+	// counts. Anybody who may write may have approved it.
+	Base bool
 	// Class is what the release's file said of this change, "" where it says
 	// nothing; Facts.Class, which is the newest one's, counts for all.
 	Class string

@@ -40,6 +40,10 @@ func (f Facts) prove(c Change) finding {
 		return refused("what led to commit "+short(c.Commit)+" cannot be proven"+explained(c.Content.Reason),
 			"anybody: put the release back to what runs, then promote again in a reviewed pull request")
 	}
+	if pr == nil && c.Base {
+		return refused("commit "+short(c.Commit)+" changed the base without a pull request",
+			"anybody: take that change of the base back and bring it in again in a reviewed pull request")
+	}
 	if pr == nil {
 		return refused("commit "+short(c.Commit)+" was pushed without a pull request", openNewOne)
 	}

@@ -73,11 +73,14 @@ func Reviewers(c Change, a schemas.Approvals) []Reviewer {
 	return reviewers
 }
 
-// ApprovedBy returns everybody whose approval counts for one of the changes,
-// each once, in the order of their approvals.
+// ApprovedBy returns everybody whose approval counts for one of the release's own
+// changes, each once, in the order of their approvals.
 func ApprovedBy(f Facts) []forge.User {
 	var approvers []forge.User
 	for _, c := range f.Changes {
+		if c.Base {
+			continue // who approved that did not approve this promotion
+		}
 		for _, r := range Reviewers(c, f.Environment.Approvals) {
 			known := slices.ContainsFunc(approvers, func(u forge.User) bool { return u.ID == r.User.ID })
 			if r.Counts && !known {
