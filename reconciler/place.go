@@ -34,6 +34,9 @@ func locate(rules environments.Rules, key release.Key) (release.Place, error) {
 	}, nil
 }
 
+// located reports whether the policy in force has a place for the release.
+func (p *pass) located() bool { return p.lost == nil }
+
 // place is where the release runs: where it was put, whatever has become of the
 // policy since, or else where it would be put.
 func (p *pass) place() (release.Place, error) {

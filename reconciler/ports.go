@@ -61,7 +61,7 @@ type Cluster interface {
 }
 
 // A Meter reads the counters of rollouts. What cannot be read is in the ticks; an
-// error is a question that can never be answered.
+// error is the context's, or a question that can never be answered.
 type Meter interface {
 	Ticks(ctx context.Context, q meter.Question, now time.Time) (meter.Reading, error)
 	Dispersion(ctx context.Context, q meter.Question) (analysis.Dispersion, error)

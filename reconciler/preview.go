@@ -72,7 +72,7 @@ func (c *Reconciler) previewOne(ctx context.Context, candidate environments.Cand
 	if err != nil {
 		return verdict{}, err
 	}
-	if p.lost != nil {
+	if !p.located() {
 		return verdict{candidate.Key.String(), forge.StatusPending, p.lost.Error()}, nil
 	}
 	candidate.Changes = p.unproven()

@@ -23,7 +23,7 @@ const (
 // in the time of the bubble that it is called in.
 func (w *world) settle(key release.Key) {
 	w.t.Helper()
-	w.until(key, func(wake time.Time) bool { return w.read() && wake.Sub(time.Now()) > quiet })
+	w.until(key, func(wake time.Time) bool { return w.read() && time.Until(wake) > quiet })
 }
 
 // until is settle with another end.

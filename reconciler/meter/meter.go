@@ -81,7 +81,8 @@ type Reading struct {
 
 // Ticks reads the ticks that are due, up to the first that cannot be read, which
 // then says so itself: a source that does not answer is asked once in a call. The
-// error is a question that can never be answered, such as an unknown source.
+// error is the context's, or a question that can never be answered, such as an
+// unknown source.
 func (m *Meter) Ticks(ctx context.Context, q Question, now time.Time) (Reading, error) {
 	source, queries, err := m.bind(q)
 	if err != nil {
@@ -98,7 +99,7 @@ func (m *Meter) Ticks(ctx context.Context, q Question, now time.Time) (Reading, 
 		}
 		before, after, err := read(ctx, source, queries, prev, from, to)
 		if ctx.Err() != nil {
-			return out, nil // nobody waits any more, which says nothing of the source
+			return out, ctx.Err() // nobody waits any more, which says nothing of the source
 		}
 		if err != nil {
 			out.Ticks = append(out.Ticks, analysis.UnknownTick(from, to, q.Situation, analysis.ReasonOf(err)))
