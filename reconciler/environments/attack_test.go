@@ -1,6 +1,7 @@
 package environments_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -152,6 +153,7 @@ func TestStateInsideOfARebaseIsNoBase(t *testing.T) {
 	assert.Contains(t, r.Reason, "inside of")
 }
 
+// Another service has nothing in production yet.
 const (
 	cart = "production/cart"
 	lone = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../../services/cart/base]\n"
@@ -185,4 +187,21 @@ func TestFilesBeforeTheFirstReleaseAreReviewedToo(t *testing.T) {
 	r := w.cart()[gate.Integrity]
 	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
 	assert.Contains(t, r.Reason, pushed[:8])
+}
+
+func TestFirstReleaseIsProvenAfterARefusedOneWasTakenBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addCart()
+	files := map[string]string{cart + "/release.yaml": w.file("cart").String(), cart + "/kustomization.yaml": lone}
+	w.push("main", files)
+	w.cart()
+	w.wait(time.Minute)
+	require.Equal(t, gate.Fail, w.cart()[gate.Integrity].Verdict)
+	w.raw("main", map[string]gittest.File{cart + "/release.yaml": {Delete: true}, cart + "/kustomization.yaml": {Delete: true}})
+	w.propose("again", files).approve("bob").merge(gittest.Squash)
+
+	r := w.cart()
+	assert.Equal(t, gate.Pass, r[gate.Integrity].Verdict, r[gate.Integrity].Reason)
+	assert.Equal(t, gate.Pass, r[gate.Approvals].Verdict, fmt.Sprint(r[gate.Approvals].Reason))
 }

@@ -103,7 +103,10 @@ func (r *Repository) inquire(now time.Time) *inquiry {
 
 // changes gathers the review of every change, one entry for each pull request.
 func (q *inquiry) changes(ctx context.Context, rules Rules, c Candidate, teams []string) ([]gate.Change, error) {
-	listed := c.Changes
+	listed, err := q.sinceTrusted(c)
+	if err != nil {
+		return nil, err
+	}
 	out, err := q.origins(ctx, c, listed, teams)
 	if err != nil {
 		return nil, err

@@ -145,3 +145,37 @@ func (q *inquiry) proofs(ctx context.Context, t trail, to string, teams []string
 	}
 	return out, nil
 }
+
+// sinceTrusted drops the changes before the directory was again what it was
+// before the first of them, or was empty: what it holds since then is all in the
+// changes that follow. The last one stays.
+func (q *inquiry) sinceTrusted(c Candidate) ([]intake.Change, error) {
+	listed := c.Changes
+	end := len(listed) - 1
+	if c.PullRequest != nil {
+		end++ // it is the last one
+	}
+	if end < 1 {
+		return listed, nil
+	}
+	tree := func(commit string) (string, error) {
+		return q.git.TreeHashWithout(commit, c.Key.String(), controlFile)
+	}
+	start, err := tree(listed[0].From)
+	if err != nil {
+		return nil, err
+	}
+	for i := end - 1; i >= 0; i-- {
+		if listed[i].After != "" && listed[i].After != listed[0].Before {
+			continue
+		}
+		now, err := tree(listed[i].Commit)
+		if err != nil {
+			return nil, err
+		}
+		if now == "" || now == start && listed[i].After == listed[0].Before {
+			return listed[i+1:], nil
+		}
+	}
+	return listed, nil
+}
