@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -170,9 +171,16 @@ func (s *scene) estate() estate {
 	return estate{files: files, environments: s.environments, services: s.services, first: first}
 }
 
-// end puts the scene away. What a failed test left in the log is shown.
+// end puts the scene away. What a failed test left in the log is shown. Whatever
+// happened, no daemon may have taken another one's releases for its own.
 func (s *scene) end() {
 	s.tearDown()
+	if s.witness != nil {
+		for _, name := range s.witness.names() {
+			_, service, _ := strings.Cut(name, "/")
+			assert.Contains(s.t, s.services, service, "a record of a release of somebody else")
+		}
+	}
 	if s.t.Failed() {
 		lines, err := os.ReadFile(s.path("logs/sluice.log"))
 		s.t.Logf("the log of sluice (%v):\n%s", err, lines)

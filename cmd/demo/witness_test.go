@@ -161,6 +161,13 @@ func (w *witness) history(name string) []savedRecord {
 	return slices.Clone(w.saved[name])
 }
 
+// names are those of all releases that have a record.
+func (w *witness) names() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Sorted(maps.Keys(w.saved))
+}
+
 func (w *witness) news() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
