@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -70,7 +70,7 @@ func (s *scene) everything() []string {
 
 func (s *scene) traces(namespace string, kind schema.GroupVersionKind) (out []string) {
 	s.t.Helper()
-	list := &v1.PartialObjectMetadataList{}
+	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(kind)
 	require.NoError(s.t, s.kube.objects.List(s.t.Context(), list, client.InNamespace(namespace)))
 	for _, o := range list.Items {
