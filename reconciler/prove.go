@@ -21,6 +21,9 @@ func (p *pass) prove(ctx context.Context) error {
 	if r.Phase != release.Pending || !p.located() || r.Gates != nil && p.now.Before(r.Recheck) {
 		return nil
 	}
+	if p.of.Problem != "" || p.of.Inputs != r.Candidate.Revision.Inputs {
+		return nil // git does not ask for it any more; Kept says why
+	}
 	output, renderErr := p.render(ctx, p.planned, r.Candidate.Revision)
 	var refusal *render.Refusal
 	if renderErr != nil && !errors.As(renderErr, &refusal) {
