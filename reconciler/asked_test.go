@@ -31,7 +31,7 @@ func TestACandidateThatGitDoesNotAskForAnyMoreWaits(t *testing.T) {
 				assert.Equal(t, "v1", w.record(checkout).Stable.Inputs)
 				assert.Equal(t, release.Pending, w.record(checkout).Phase)
 
-				w.push(map[string]string{name: "v3"})
+				w.commit(map[string]intake.Snapshot{name: {Inputs: "v3"}})
 				w.reach(release.Stable)
 				assert.Equal(t, "v3", w.stable())
 			})
