@@ -205,3 +205,33 @@ func TestFirstReleaseIsProvenAfterARefusedOneWasTakenBack(t *testing.T) {
 	assert.Equal(t, gate.Pass, r[gate.Integrity].Verdict, r[gate.Integrity].Reason)
 	assert.Equal(t, gate.Pass, r[gate.Approvals].Verdict, fmt.Sprint(r[gate.Approvals].Reason))
 }
+
+func TestOverlayDoesNotHideBehindABrokenRelease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pushed := w.must(w.repo.Push("mallory", "main", "oops", map[string]string{
+		production + "/kustomization.yaml": overlay(9), unproven: w.file("two").String() + "typo: true\n",
+	}))
+	require.NotEmpty(t, w.poll().Releases[production].Problem)
+	w.propose("fix", map[string]string{unproven: w.file("two").String()}).approve("bob").merge(gittest.Squash)
+	w.verdicts()
+	w.wait(time.Minute)
+
+	r := w.verdicts()[gate.Integrity]
+	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
+	assert.Contains(t, r.Reason, pushed[:8])
+}
+
+func TestBrokenReleaseThatWasPutBackIsNoObstacle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.push("main", map[string]string{unproven: "typo\n"})
+	w.poll()
+	w.push("main", map[string]string{unproven: w.file("one").String()})
+	w.poll()
+	w.propose("two", w.promotion("two")).approve("bob").merge(gittest.Squash)
+
+	r := w.verdicts()[gate.Integrity]
+	assert.Equal(t, gate.Pass, r.Verdict, r.Reason)
+	assert.Len(t, w.candidate(production).Changes, 1)
+}

@@ -112,6 +112,11 @@ func (q *inquiry) changes(ctx context.Context, rules Rules, c Candidate, teams [
 		return nil, err
 	}
 	for i, change := range listed {
+		if idle, err := q.idle(c, change); err != nil {
+			return nil, err
+		} else if idle {
+			continue
+		}
 		if change.Lost {
 			out = append(out, gate.Change{Commit: change.Commit, Content: gate.Answer{Reason: "there were too many changes before it to keep account of them"}})
 		}
@@ -135,6 +140,21 @@ func (q *inquiry) changes(ctx context.Context, rules Rules, c Candidate, teams [
 		out = append(out, q.proposed(ctx, *c.PullRequest, teams))
 	}
 	return out, nil
+}
+
+// idle: the release became unusable by something else than its files, such as a
+// policy that asks more of them.
+func (q *inquiry) idle(c Candidate, change intake.Change) (bool, error) {
+	if !change.Broken || change.Lost {
+		return false, nil
+	}
+	for _, dir := range []string{c.Key.String(), baseDir(c.Key)} {
+		same, err := q.sameDirectory(dir, change.From, change.Commit)
+		if err != nil || !same {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // whole makes a candidate wait that is a state inside of a rebased pull request:

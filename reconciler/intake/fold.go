@@ -91,10 +91,16 @@ func (r Repository) govern(s Step) Repository {
 func (r Release) follow(s Step, snapshot Snapshot) Release {
 	r.Problem = snapshot.Problem
 	if snapshot.Problem != "" {
+		// What it holds besides the fault has to be proven too, once the fault is
+		// mended.
+		r.Changes = bounded(append(slices.Clone(r.Changes), Change{
+			From: s.From, Commit: s.Commit, At: s.At, Before: r.Inputs, Broken: true,
+		}))
 		return r
 	}
 	r.Control = r.Control.follow(snapshot.Control, s.Control)
 	if snapshot.Inputs == r.Inputs {
+		r.Changes = mended(r.Changes)
 		return r
 	}
 	r.Changes = bounded(append(slices.Clone(r.Changes), Change{
@@ -103,6 +109,19 @@ func (r Release) follow(s Step, snapshot Snapshot) Release {
 	}))
 	r.Inputs, r.Commit, r.At, r.Genesis = snapshot.Inputs, s.Commit, s.At, false
 	return r
+}
+
+// mended drops the broken states before what was wanted came back. One after a
+// gap stays, since what the gap hid may be what is wanted.
+func mended(changes []Change) []Change {
+	n := len(changes)
+	for n > 0 && changes[n-1].Broken && !changes[n-1].Lost {
+		n--
+	}
+	if n == 0 {
+		return nil
+	}
+	return slices.Clip(changes[:n])
 }
 
 func bounded(changes []Change) []Change {

@@ -183,3 +183,34 @@ func TestDecodeRefusesWhatItCannotReadWhole(t *testing.T) {
 	_, err = intake.Decode(data)
 	assert.ErrorContains(t, err, "schema 99")
 }
+
+func TestBrokenStateIsListedUntilItIsTakenBack(t *testing.T) {
+	broken := func(commit string) intake.Step {
+		return intake.Step{Commit: commit, Releases: map[string]intake.Snapshot{name: {Problem: "typo"}}}
+	}
+	r := fold(t, begin("good"), broken("c1"))
+	r = fold(t, r, broken("c2"))
+	require.Len(t, r.Releases[name].Changes, 2)
+	assert.True(t, r.Releases[name].Changes[0].Broken)
+
+	mended := fold(t, r, step("c3", "good"))
+	assert.Empty(t, mended.Releases[name].Changes)
+
+	r = fold(t, r, step("c3", "evil"))
+	require.Len(t, r.Releases[name].Changes, 3, "what came with the fault is still to be proven")
+	r = fold(t, r, broken("c4"))
+	r = fold(t, r, step("c5", "evil"))
+	assert.Len(t, r.Releases[name].Changes, 3)
+}
+
+func TestManyBrokenStatesHideNoChange(t *testing.T) {
+	r := fold(t, begin("good"), step("c1", "fine"))
+	r = fold(t, r, step("c2", "evil"))
+	for i := range 100 {
+		r = fold(t, r, intake.Step{Commit: fmt.Sprintf("b%d", i), Releases: map[string]intake.Snapshot{name: {Problem: "typo"}}})
+	}
+	r = fold(t, r, step("c3", "evil"))
+	changes := r.Releases[name].Changes
+	require.Len(t, changes, 2)
+	assert.True(t, changes[1].Lost)
+}

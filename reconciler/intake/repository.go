@@ -61,6 +61,8 @@ type Change struct {
 	// Before and After are the identities of the inputs.
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
+	// Broken: the files could not be used afterwards; After is not known.
+	Broken bool `json:"broken,omitempty"`
 	// Lost: there were changes before it that are not listed, so that they can
 	// never be proven.
 	Lost bool `json:"lost,omitempty"`
