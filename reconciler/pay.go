@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sluice-cd/sluice/reconciler/release"
 )
@@ -18,6 +19,7 @@ func (p *pass) pay(ctx context.Context) error {
 	var errs []error
 	for _, intent := range release.Owed(p.record) {
 		commit, err := p.effect(ctx, intent)
+		p.now = time.Now().UTC() // a push may take long, and evidence says when it was done
 		switch {
 		case errors.Is(err, ErrRefused):
 			p.refused(intent, err)

@@ -51,6 +51,9 @@ func (p *pass) prove(ctx context.Context) error {
 		judged.Outcome, judged.Reason = release.Wait, "every gate passes; it would be deployed if this daemon did not only observe"
 	}
 	p.apply(judged)
+	if p.Observe && p.record.Reason != r.Reason {
+		p.Log.Info("release judged", "release", p.key.String(), "commit", judged.Commit, "reason", p.record.Reason)
+	}
 	return nil
 }
 

@@ -103,12 +103,8 @@ func serve(ctx context.Context, flags serveFlags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	var store reconciler.Store = kube
-	if flags.observe {
-		store = &reconciler.Scratch{Under: kube}
-	}
 	loop := reconciler.New(reconciler.Config{
-		Store: store, Source: repository, Releases: repository, Facts: repository,
+		Store: kube, Source: repository, Releases: repository, Facts: repository,
 		Renderer: pool, Cluster: kube, Meter: meter.New(sources),
 		Committer: &restore.Committer{Writer: writer, Inputs: repository, Trees: mirror, Branch: cfg.Repository.Branch, Version: version()},
 		Ledger:    &audit.Ledger{Writer: writer, Version: version()},

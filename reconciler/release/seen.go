@@ -179,7 +179,7 @@ func (r Record) seenReverting(o Observed, now time.Time) Record {
 		return r
 	}
 	rollback := *r.Rollout.Rollback
-	rollback.TrafficBackAt = now
+	rollback.TrafficBackAt = o.At.UTC().Round(0)
 	r.Rollout.Rollback = &rollback
 	switch {
 	case rollback.Cause == Superseded:

@@ -50,11 +50,12 @@ func (t text) subject() string {
 	return "roll back to " + version(*t.Previous)
 }
 
+// reason is why, as a sentence that git does not take for a trailer.
 func (t text) reason() string {
-	if t.Rollback == nil && t.Reason != "" {
-		return "Refused because of " + t.Reason
+	if t.Rollback != nil {
+		return t.Reason
 	}
-	return t.Reason
+	return "The gates refuse it: " + strings.TrimPrefix(t.Reason, "Rejected: ")
 }
 
 // directory says what became of the release's directory.
