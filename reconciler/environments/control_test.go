@@ -138,3 +138,18 @@ func TestBrokenControlFileBlocksItsReleaseAndLosesNoHold(t *testing.T) {
 	assert.Empty(t, w.record.Releases[production].Problem)
 	assert.Equal(t, 1, w.held(), "the broken file did not show the hold either")
 }
+
+func TestPauseCountsWhateverElseIsBroken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const paused = "apiVersion: sluice.dev/v1alpha1\nkind: Control\npaused: true\nreason: incident\n"
+	w.push("main", map[string]string{control: paused, unproven: "typo\n"})
+	of := w.poll().Releases[production]
+	assert.NotEmpty(t, of.Problem)
+	assert.True(t, of.Control.Paused)
+
+	w.push("main", map[string]string{control: "typo\n"})
+	assert.True(t, w.poll().Releases[production].Control.Paused, "what cannot be read takes nothing away")
+	w.push("main", map[string]string{control: paused, unproven: w.file("one").String()})
+	assert.True(t, w.poll().Releases[production].Control.Paused)
+}

@@ -149,7 +149,7 @@ func (r *Repository) snapshots(rules Rules, commit string, names []string) (map[
 		var fault unusable
 		switch {
 		case errors.As(err, &fault):
-			out[name] = intake.Snapshot{Problem: fault.Error()}
+			out[name] = intake.Snapshot{Problem: fault.Error(), Control: f.control}
 		case err != nil:
 			return nil, err
 		default:

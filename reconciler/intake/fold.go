@@ -34,7 +34,7 @@ type Snapshot struct {
 	Inputs  string
 	Control Control
 	// Problem is why the files cannot be used; Inputs is then not known and
-	// stays what it was.
+	// stays what it was, and Control can only add to what is in force.
 	Problem string
 }
 
@@ -91,6 +91,7 @@ func (r Repository) govern(s Step) Repository {
 func (r Release) follow(s Step, snapshot Snapshot) Release {
 	r.Problem = snapshot.Problem
 	if snapshot.Problem != "" {
+		r.Control = r.Control.follow(snapshot.Control, nil)
 		// What it holds besides the fault has to be proven too, once the fault is
 		// mended.
 		r.Changes = bounded(append(slices.Clone(r.Changes), Change{
