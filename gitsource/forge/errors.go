@@ -18,6 +18,9 @@ var (
 	// ErrPusherUnknown says that the forge keeps no record, or shows none, of
 	// who pushed the head of a pull request.
 	ErrPusherUnknown = errors.New("last pusher unknown")
+	// ErrTooManyCommits is a fact: the pull request has more commits than the
+	// forge ever lists, so who wrote all of them can never be said.
+	ErrTooManyCommits = errors.New("too many commits to be listed")
 )
 
 // A TransientError says that the forge could not be asked or did not answer

@@ -1,6 +1,7 @@
 package environments_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -8,7 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-cd/sluice/gitsource/forge"
 	"github.com/sluice-cd/sluice/gitsource/gittest"
+	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/gate"
 )
 
@@ -245,4 +248,28 @@ func TestReleaseThatGoesTogetherWithAPolicyIsNoticed(t *testing.T) {
 	assert.Equal(t, sha, w.record.Policy)
 	assert.Empty(t, w.record.Releases["staging/checkout"].Inputs)
 	assert.Len(t, w.record.Releases["staging/checkout"].Changes, 1)
+}
+
+// An endless is a forge whose pull requests have more commits than it lists.
+type endless struct{ environments.Forge }
+
+func (endless) Commits(context.Context, int) ([]forge.PullRequestCommit, error) {
+	return nil, &forge.RejectedError{Subject: "list commits", Err: forge.ErrTooManyCommits}
+}
+
+func TestPolicyThatCannotBeProvenDoesNotStopTheReading(t *testing.T) {
+	t.Parallel()
+	for _, method := range []gittest.Method{gittest.MergeCommit, gittest.Squash, gittest.Rebase} {
+		w := newWorld(t)
+		w.reopen(func(f environments.Forge) environments.Forge { return endless{f} })
+		w.propose("lax", with(rules(lax()), w.promotion("two"))).approve("bob", "carol").merge(method)
+		tip := w.push("main", map[string]string{"docs/note.md": "after it\n"})
+		assert.Equal(t, tip, w.poll().Mark, method)
+		assert.Equal(t, w.genesis, w.record.Policy)
+		assert.Contains(t, w.record.PolicyRefused, "more commits than the forge lists")
+
+		r := w.judge(w.facts(w.candidate(production)))
+		assert.Equal(t, gate.Fail, r[gate.Integrity].Verdict)
+		assert.Equal(t, gate.Fail, r[gate.Approvals].Verdict)
+	}
 }

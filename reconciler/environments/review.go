@@ -34,6 +34,8 @@ func (q *inquiry) trace(ctx context.Context, commit string, teams []string) (g g
 	g = gate.Change{Commit: commit, PullRequest: &pr}
 	landed, err := q.landed(ctx, pr, commit)
 	switch {
+	case errors.Is(err, forge.ErrTooManyCommits):
+		g.Content.Reason = tooManyCommits
 	case err != nil:
 		g.Content.Unknown = err.Error()
 	case landed.inside:
@@ -229,13 +231,21 @@ func (q *inquiry) review(ctx context.Context, g *gate.Change, teams []string) {
 	}
 }
 
+// tooManyCommits is refused instead of waited for: the answer never comes, and
+// while it is waited for nothing after it is read.
+const tooManyCommits = "it has more commits than the forge lists, so nobody can say who wrote all of them"
+
 func (q *inquiry) readReview(ctx context.Context, g *gate.Change) error {
 	pr := *g.PullRequest
 	var err error
 	if g.Reviews, err = q.ask.Reviews(ctx, pr.Number); err != nil {
 		return err
 	}
-	if g.Commits, err = q.ask.Commits(ctx, pr.Number); err != nil {
+	switch g.Commits, err = q.ask.Commits(ctx, pr.Number); {
+	case errors.Is(err, forge.ErrTooManyCommits):
+		g.Content = gate.Answer{Reason: tooManyCommits}
+		return nil
+	case err != nil:
 		return err
 	}
 	g.Pushers, err = q.ask.LastPushers(ctx, pr)

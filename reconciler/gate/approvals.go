@@ -56,6 +56,8 @@ func (f Facts) reviewed(c Change, a schemas.Approvals, need int) finding {
 			reason:   fmt.Sprintf("commit %s has no pull request in which it could be approved", short(c.Commit)),
 			unblocks: openNewOne,
 		}
+	case problem != "" && !c.Content.Yes && c.Content.Unknown == "" && c.Content.Reason != "":
+		return finding{cause: Short, reason: "nobody's approval of " + c.name() + " can count" + explained(c.Content.Reason), unblocks: openNewOne}
 	case problem != "":
 		return unknown(problem, askForge)
 	}

@@ -143,8 +143,11 @@ func (c *Client) Reviews(ctx context.Context, number int) ([]forge.Review, error
 	return reviews, nil
 }
 
+// maxCommits is how many commits of one pull request GitHub ever lists.
+const maxCommits = 250
+
 // Commits lists the commits of a pull request with their people, oldest first.
-// GitHub lists 250 at most; a pull request with more is an error.
+// GitHub lists 250 at most: forge.ErrTooManyCommits where there are more.
 //
 // A co-author is known when the e-mail is one of GitHub's private addresses,
 // which carry the account's id, or is linked to an author or committer of the
@@ -155,6 +158,9 @@ func (c *Client) Commits(ctx context.Context, number int) ([]forge.PullRequestCo
 		return nil, err
 	}
 	subject := fmt.Sprintf("list commits of #%d", number)
+	if count > maxCommits {
+		return nil, &forge.RejectedError{Subject: subject, Err: fmt.Errorf("%w: it has %d", forge.ErrTooManyCommits, count)}
+	}
 	found, err := everyPage(subject, lister(asking(ctx, "pull-commits"), c.repository,
 		func(ctx context.Context, owner, name string, opts *github.ListOptions) ([]*github.RepositoryCommit, *github.Response, error) {
 			return c.rest.PullRequests.ListCommits(ctx, owner, name, number, opts)

@@ -169,9 +169,9 @@ func TestCommitsBeyondTheForgesLimitAreAnError(t *testing.T) {
 	require.NoError(t, err)
 
 	_, err = w.client.Commits(t.Context(), number)
-	var transient *forge.TransientError
-	require.ErrorAs(t, err, &transient)
-	assert.ErrorContains(t, err, "250 of 251 commits")
+	var rejected *forge.RejectedError
+	require.ErrorAs(t, err, &rejected, "asking again is useless")
+	assert.ErrorIs(t, err, forge.ErrTooManyCommits)
 }
 
 func TestLastPusherIsWhoeverPutTheHeadThere(t *testing.T) {
