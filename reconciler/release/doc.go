@@ -65,8 +65,8 @@
 // # Invariants
 //
 //   - Stable changes when a candidate leaves verifying after its window, when a
-//     baseline is adopted, and when a release is removed. A commit that changes
-//     no input moves where it is found, and nothing else.
+//     baseline is adopted, and when a release is removed. A new baseline with the
+//     same inputs moves where it is found, and nothing else does.
 //   - A candidate has traffic only in progressing and verifying, and never more
 //     than the share of its step.
 //   - What is not known neither advances nor reverts. Only a deadline that is

@@ -84,6 +84,7 @@ func parse(t *testing.T, r release.Record, now time.Time, words []string) releas
 		if has("again") { // the same inputs by another commit
 			w.Promotion.Commit, w.Revision.Commit = w.Promotion.Commit+"-again", w.Revision.Commit+"-again"
 		}
+		w.Promotion.Genesis = has("baseline")
 		if has("first") {
 			w.Promotion.Before = ""
 		}

@@ -45,10 +45,12 @@ func (r Record) wantedWhenStable(w Want, now time.Time) Record {
 	return r.pend(w, now)
 }
 
-// restate follows commits that change nothing of the inputs, so that a later
-// rollback restores the newest bytes of the release's directory.
+// restate follows a new baseline: after the history was rewritten the commit that
+// was proven may not exist any more. Nothing else moves it. That a detour led back
+// to the same inputs says nothing about the rest of the directory, which the next
+// rollback would restore, and nobody was asked about it.
 func (r Record) restate(w Want) Record {
-	if r.Stable == nil || r.Stable.Commit == w.Revision.Commit {
+	if r.Stable == nil || !w.Promotion.Genesis || r.Stable.Commit == w.Revision.Commit {
 		return r
 	}
 	stable := *r.Stable
