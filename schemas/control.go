@@ -11,7 +11,7 @@ type Control struct {
 	Paused bool `json:"paused,omitempty"`
 	// Why it is paused.
 	Reason string `json:"reason,omitempty"`
-	// No new rollout in the environment. In <environment>/control.yaml only.
+	// No new rollout in the environment, and no step forward of a running one. In <environment>/control.yaml only.
 	Freeze *Freeze `json:"freeze,omitempty"`
 
 	origin *origin

@@ -1,6 +1,7 @@
 package environments_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,28 @@ func TestControlFileIsStricterAtOnce(t *testing.T) {
 	assert.Equal(t, "incident", w.record.Releases[production].Control.Reason)
 	assert.Empty(t, w.exchanges(), "in an incident nobody is asked")
 	assert.Empty(t, w.record.Releases[production].Changes, "a hold is no input")
+}
+
+func TestAFreezeStopsEveryReleaseOfItsEnvironment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	frozen := map[string]string{"production/control.yaml": controlHead + "freeze: {reason: INC-7}\n"}
+	w.push("main", frozen)
+	w.poll()
+	for name, r := range w.record.Releases {
+		assert.Equal(t, strings.HasPrefix(name, "production/"), r.Control.Paused, name)
+	}
+	assert.Equal(t, "production is frozen: INC-7", w.record.Releases[production].Control.Reason)
+
+	w.push("main", map[string]string{"production/control.yaml": controlHead})
+	w.settle()
+	assert.True(t, w.record.Releases[production].Control.Paused, "pushed without a review")
+
+	w.push("main", frozen)
+	w.settle()
+	w.propose("thaw", map[string]string{"production/control.yaml": controlHead}).approve("bob").merge(gittest.Squash)
+	w.settle()
+	assert.False(t, w.record.Releases[production].Control.Paused)
 }
 
 func TestControlFileIsLooserOnlyAfterAReview(t *testing.T) {

@@ -89,24 +89,40 @@ func (r *Repository) decodeFiles(key release.Key, commit, onto string, first boo
 }
 
 func (r *Repository) readControl(key release.Key, commit string) (intake.Control, error) {
-	data, err := r.read(commit, ControlPath(key))
-	if errors.Is(err, fs.ErrNotExist) {
-		return intake.Control{}, nil
-	}
+	frozen, err := r.decodeControl(key.Environment+"/"+controlFile, commit)
 	if err != nil {
-		return intake.Control{}, blame(err)
+		return intake.Control{}, err
 	}
-	c, err := schemas.DecodeControl(ControlPath(key), data)
+	c, err := r.decodeControl(ControlPath(key), commit)
 	if err != nil {
-		return intake.Control{}, unusable{err}
+		return intake.Control{}, err
 	}
 	out := intake.Control{Paused: c.Paused, Reason: c.Reason}
+	if frozen.Freeze != nil {
+		out.Paused, out.Reason = true, fmt.Sprintf("%s is frozen: %s", key.Environment, frozen.Freeze.Reason)
+	}
 	for _, h := range c.Holds {
 		out.Holds = append(out.Holds, intake.Hold{
 			Rollback: h.Rollback, Digest: h.Digest, Revision: h.Revision, Reason: h.Reason, By: h.By, At: h.At.Time,
 		})
 	}
 	return out, nil
+}
+
+// decodeControl reads one control file; one that is not there asks for nothing.
+func (r *Repository) decodeControl(path, commit string) (schemas.Control, error) {
+	data, err := r.read(commit, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return schemas.Control{}, nil
+	}
+	if err != nil {
+		return schemas.Control{}, blame(err)
+	}
+	c, err := schemas.DecodeControl(path, data)
+	if err != nil {
+		return schemas.Control{}, unusable{err}
+	}
+	return c, nil
 }
 
 // revise computes the identity of a release's inputs.

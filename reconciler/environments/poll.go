@@ -96,11 +96,13 @@ func (r *Repository) step(ctx context.Context, record intake.Repository, commits
 
 // touched lists the releases whose state may differ after the changes.
 func (r *Repository) touched(rules Rules, commit string, changes []gitsource.Change, all bool) ([]string, error) {
-	seen := map[string]bool{}
+	seen, frozen := map[string]bool{}, map[string]bool{}
 	for _, c := range changes {
 		top, rest, _ := strings.Cut(c.Path, "/")
 		name, _, below := strings.Cut(rest, "/")
 		switch {
+		case rest == controlFile:
+			frozen[top] = true
 		case !below || !schemas.IsServiceName(name):
 		case top == "services":
 			seen[rules.Policy.Environments[0].Name+"/"+name] = true
@@ -112,12 +114,16 @@ func (r *Repository) touched(rules Rules, commit string, changes []gitsource.Cha
 	for name := range seen {
 		names = append(names, name)
 	}
-	if all {
+	if all || len(frozen) > 0 {
 		every, err := r.releases(rules, commit)
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, every...)
+		for _, name := range every {
+			if environment, _, _ := strings.Cut(name, "/"); all || frozen[environment] {
+				names = append(names, name)
+			}
+		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
