@@ -134,6 +134,30 @@ func TestWithoutTheGitServerTrafficGoesBackAllTheSame(t *testing.T) {
 	})
 }
 
+func TestNothingBeginsOnWhatWasReadLongAgo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.push(map[string]string{name: "v1"})
+		w.begin()
+		w.settle(checkout)
+		w.push(map[string]string{name: "v2"})
+		require.NoError(t, w.daemon.IntakeOnce(t.Context()))
+		w.gitAway = errors.New("connection refused")
+		for range 5 {
+			time.Sleep(2 * time.Minute)
+			_, err := w.daemon.Once(t.Context(), checkout)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, "v1", w.record(checkout).Stable.Inputs)
+		assert.Equal(t, release.Pending, w.record(checkout).Phase)
+		assert.Contains(t, w.record(checkout).Reason, "a hold may have come meanwhile")
+
+		w.gitAway = nil
+		w.settle(checkout)
+		assert.Equal(t, "v2", w.stable())
+	})
+}
+
 // Two daemons share a store. The first is stopped in the middle of a rollout and
 // wakes up long after the second has finished it.
 func TestADaemonThatWasStoppedUndoesNothing(t *testing.T) {

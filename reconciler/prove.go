@@ -47,6 +47,10 @@ func (p *pass) prove(ctx context.Context) error {
 		judged.Outcome = release.Wait
 		judged.Reason = fmt.Sprintf("the policy moves it from namespace %s to %s, which no rollout can do: retire it first, or put the namespace back", from, p.planned.Namespace)
 	}
+	if unread := p.Reconciler.unread(p.now); unread != "" && judged.Outcome == release.Proceed {
+		judged.Outcome, judged.Reason = release.Wait, "every gate passes, but "+unread
+		judged.Recheck = p.now.Add(time.Second)
+	}
 	if p.Observe && judged.Outcome == release.Proceed {
 		judged.Outcome, judged.Reason = release.Wait, "every gate passes; it would be deployed if this daemon did not only observe"
 	}

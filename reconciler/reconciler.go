@@ -47,6 +47,8 @@ type Reconciler struct {
 	// repository is what was read of git, as it is stored.
 	repository        intake.Repository
 	repositoryVersion string
+	// readAt is when the last reading of the branch began that reached its end.
+	readAt time.Time
 	// records is what was saved or loaded last.
 	records map[release.Key]stored
 	// failures counts the passes in a row that were not complete.

@@ -28,7 +28,8 @@ func (c *Reconciler) Recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if record.Frozen != "" && c.Genesis != "" && c.Genesis != record.Genesis {
+	if c.Genesis != "" && c.Genesis != record.Genesis {
+		c.Log.Warn("beginning anew with another baseline", "genesis", c.Genesis, "before", record.Genesis, "frozen", record.Frozen)
 		return c.begin(ctx, version)
 	}
 	c.publish(record, version, record.Names())
@@ -40,17 +41,23 @@ func (c *Reconciler) begin(ctx context.Context, version string) error {
 	if c.Genesis == "" {
 		return errors.New("start for the first time: name the commit to begin with: --genesis <sha>, usually the tip of the branch")
 	}
+	began := time.Now()
 	record, err := c.Source.Begin(ctx, c.Genesis)
 	if err != nil {
 		return err
 	}
+	c.readUntil(began)
 	return c.saveRepository(ctx, record, version, record.Names())
 }
 
 // IntakeOnce reads what is new on the branch.
 func (c *Reconciler) IntakeOnce(ctx context.Context) error {
 	before, version := c.known()
-	after, err := c.Source.Poll(ctx, before, time.Now())
+	began := time.Now()
+	after, err := c.Source.Poll(ctx, before, began)
+	if err == nil {
+		c.readUntil(began)
+	}
 	if after.Mark == before.Mark && after.Frozen == before.Frozen {
 		return err
 	}
@@ -116,6 +123,29 @@ func (c *Reconciler) publish(record intake.Repository, version string, names []s
 		}
 	}
 }
+
+func (c *Reconciler) readUntil(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readAt = at
+}
+
+// unread says why nothing may begin now: since the branch was last read in full,
+// a hold, a pause or another policy may have come.
+func (c *Reconciler) unread(now time.Time) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.readAt.IsZero():
+		return "the branch has not been read since the start"
+	case now.Sub(c.readAt) > max(maxUnread, 2*c.Poll):
+		return "the branch could not be read to its end since " + c.readAt.UTC().Format(time.RFC3339) + "; a hold may have come meanwhile"
+	}
+	return ""
+}
+
+// maxUnread is how old what was read may be when a rollout begins.
+const maxUnread = time.Minute
 
 func (c *Reconciler) known() (intake.Repository, string) {
 	c.mu.Lock()
