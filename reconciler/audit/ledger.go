@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ func (l *Ledger) Append(ctx context.Context, id string, e release.Evidence) erro
 	_, err = l.Writer.Write(ctx, gitsource.Proposal{
 		Branch: Branch, Time: dated(e.At, time.Now()), Create: true,
 		Decide: func(tip gitsource.TipView) (gitsource.Plan, error) {
-			if done, err := exists(tip, path, id); err != nil || done {
+			if done, err := exists(tip, path, data); err != nil || done {
 				return gitsource.Plan{}, err
 			}
 			return gitsource.Plan{
@@ -70,11 +71,11 @@ func dated(at, now time.Time) time.Time {
 
 // exists reports whether the record is there. Anything else in its place was
 // not written by Sluice, and is neither believed nor overwritten.
-func exists(tip gitsource.TipView, path, id string) (bool, error) {
+func exists(tip gitsource.TipView, path string, data []byte) (bool, error) {
 	if tip.SHA == "" {
 		return false, nil
 	}
-	data, err := tip.ReadFile(path)
+	there, err := tip.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
@@ -83,13 +84,22 @@ func exists(tip gitsource.TipView, path, id string) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	var there struct {
-		ID string `json:"id"`
-	}
-	if err := json.Unmarshal(data, &there); err != nil || there.ID != id {
-		return false, fmt.Errorf("%w: %s is not the evidence %s", gitsource.ErrBadPlan, path, id)
+	if !same(there, data) {
+		return false, fmt.Errorf("%w: %s is there and says something else", gitsource.ErrBadPlan, path)
 	}
 	return true, nil
+}
+
+// same compares records but for the version that wrote them: a daemon may be
+// upgraded between an append and its repetition.
+func same(a, b []byte) bool {
+	var x, y map[string]any
+	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
+		return false
+	}
+	delete(x, "sluiceVersion")
+	delete(y, "sluiceVersion")
+	return reflect.DeepEqual(x, y)
 }
 
 func message(e release.Evidence) string {

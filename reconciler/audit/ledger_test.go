@@ -246,6 +246,7 @@ func TestCommitsAreDatedWhenItHappenedAndNeverInTheFuture(t *testing.T) {
 func TestWhatIsInTheWayIsNeitherBelievedNorOverwritten(t *testing.T) {
 	for name, file := range map[string]gittest.File{
 		"forged":  {Content: `{"id": "other", "outcome": "stable"}`},
+		"same id": {Content: `{"id": "id-1", "spec": {"outcome": "stable"}}`},
 		"rubbish": {Content: "x"},
 		"symlink": {Mode: "120000", Content: "elsewhere.json"},
 	} {
