@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluice-cd/sluice/gitsource/forge"
@@ -16,6 +17,9 @@ const (
 // this repository and branch, and what landed is what was reviewed.
 func integrity(f Facts) finding {
 	switch {
+	case f.First && slices.ContainsFunc(f.Changes, Change.reordersEnvironments):
+		return refused("the policy itself changes together with a release of the first environment",
+			"the author: make two pull requests of it, the policy first")
 	case f.First && f.needed() == 0:
 		return met("not asked in the first environment, where no approval is needed")
 	case len(f.Changes) == 0 && f.Rollback:
@@ -29,6 +33,10 @@ func integrity(f Facts) finding {
 	}
 	return worst(findings)
 }
+
+// reordersEnvironments: what is asked of an environment depends on its place,
+// and a pull request that may choose the place could ask for nothing.
+func (c Change) reordersEnvironments() bool { return slices.Contains(c.Owned, "sluice.yaml") }
 
 // prove judges one change.
 func (f Facts) prove(c Change) finding {

@@ -105,6 +105,18 @@ func TestOpenPullRequestsAreJudgedByWhatCanBeKnown(t *testing.T) {
 	assert.Equal(t, gate.Fail, ask(t, f, gate.Integrity).Verdict)
 }
 
+func TestAPolicyCannotMakeItsOwnPayloadTheFirstEnvironment(t *testing.T) {
+	f := promotion()
+	f.First = true
+	f.Environment.Approvals.Standard = 0
+	assert.Equal(t, gate.Pass, ask(t, f, gate.Integrity).Verdict)
+	f.Changes[0].Owned = []string{"services/checkout/service.yaml", "sluice.yaml"}
+	got := ask(t, f, gate.Integrity)
+	assert.Equal(t, gate.Fail, got.Verdict)
+	assert.True(t, got.Final)
+	assert.Contains(t, got.Reason, "the policy itself changes together with a release")
+}
+
 func TestTheRulesMayComeWithTheFirstEnvironment(t *testing.T) {
 	f := promotion()
 	f.First, f.Changes[0].Owned = true, []string{"services/checkout/service.yaml"}
