@@ -64,10 +64,7 @@ func (w *world) goodPromotion(ctx context.Context, a artifact) error {
 	if err := w.shows(ctx, head, forge.StatusPending, "check"); err != nil {
 		return err
 	}
-	if err := check(w.forge.source, c.source, "test", "sast", "contract-tests"); err != nil {
-		return err
-	}
-	if err := check(w.forge.environments, head, "validate"); err != nil {
+	if err := w.turnGreen(c, head); err != nil {
 		return err
 	}
 	w.say.say("The checks on the source commit and on the pull request turn green:")
@@ -92,6 +89,14 @@ func (w *world) goodPromotion(ctx context.Context, a artifact) error {
 	}
 	w.say.say("%s proved itself: it is the stable revision of production", a.Version)
 	return nil
+}
+
+// turnGreen reports every check that production asks for.
+func (w *world) turnGreen(c candidate, head string) error {
+	if err := check(w.forge.source, c.source, "test", "sast", "contract-tests"); err != nil {
+		return err
+	}
+	return check(w.forge.environments, head, "validate")
 }
 
 // throughStaging builds an artifact and brings it to staging.
@@ -147,10 +152,7 @@ func (w *world) badPromotion(ctx context.Context, a artifact) error {
 	if err != nil {
 		return err
 	}
-	if err := check(w.forge.source, c.source, "test", "sast", "contract-tests"); err != nil {
-		return err
-	}
-	if err := check(w.forge.environments, head, "validate"); err != nil {
+	if err := w.turnGreen(c, head); err != nil {
 		return err
 	}
 	if _, err := w.forge.environments.Approve(releaser, pr); err != nil {
