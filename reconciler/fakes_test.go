@@ -368,14 +368,10 @@ func digest(inputs string) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(artifact)))
 }
 
-func (w *world) Manifests(rules environments.Rules, key release.Key, r release.Revision) (render.Input, error) {
-	environment, ok := rules.Policy.Environment(key.Environment)
-	if !ok {
-		return render.Input{}, fmt.Errorf("no environment %s", key.Environment)
-	}
+func (w *world) Manifests(key release.Key, r release.Revision, namespace string) (render.Input, error) {
 	return render.Input{
 		Release: key.String(), Service: key.Service, FilesID: r.Inputs, Revision: r.ID,
-		Namespace: environment.NamespaceFor(key.Service),
+		Namespace: namespace,
 	}, nil
 }
 

@@ -82,17 +82,11 @@ func (p *pass) view(ctx context.Context, r release.Record) (view, error) {
 
 // render builds a revision for a place.
 func (p *pass) render(ctx context.Context, place release.Place, revision release.Revision) (render.Output, error) {
-	in, err := p.Releases.Manifests(rulesAt(p.rules, p.key, place), p.key, revision)
+	in, err := p.Releases.Manifests(p.key, revision, place.Namespace)
 	if err != nil {
 		return render.Output{}, err
 	}
 	return p.Renderer.Build(ctx, in)
-}
-
-// rulesAt are rules that put the release where it is.
-func rulesAt(rules environments.Rules, key release.Key, place release.Place) environments.Rules {
-	rules.Policy.Environments = []schemas.Environment{{Name: key.Environment, Namespace: place.Namespace}}
-	return rules
 }
 
 // service is the service as it was when the rollout began: a policy that changes

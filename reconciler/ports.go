@@ -36,7 +36,7 @@ type Source interface {
 type Releases interface {
 	Rules(commit string) (environments.Rules, error)
 	Want(rules environments.Rules, key release.Key, of intake.Release) (release.Want, error)
-	Manifests(rules environments.Rules, key release.Key, revision release.Revision) (render.Input, error)
+	Manifests(key release.Key, revision release.Revision, namespace string) (render.Input, error)
 }
 
 // Facts asks the forge about candidates. What it could not ask is unknown in

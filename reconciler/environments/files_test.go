@@ -205,7 +205,7 @@ func TestManifestsShowTheTwoDirectoriesAlone(t *testing.T) {
 	})
 	w.poll()
 	c := w.candidate(production)
-	in, err := w.envs.Manifests(w.rules(), key(production), c.Want.Revision)
+	in, err := w.envs.Manifests(key(production), c.Want.Revision, "checkout-production")
 	require.NoError(t, err)
 
 	var found []string
@@ -246,7 +246,7 @@ func TestManifestsShowTheTwoDirectoriesAlone(t *testing.T) {
 func TestOpenDirectoryHidesTheSame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	in, err := w.envs.Manifests(w.rules(), key(production), w.candidate(production).Want.Revision)
+	in, err := w.envs.Manifests(key(production), w.candidate(production).Want.Revision, "checkout-production")
 	require.NoError(t, err)
 	f, err := in.Files.Open(production)
 	require.NoError(t, err)
@@ -271,7 +271,7 @@ func TestManifestsRender(t *testing.T) {
 	w.push("main", w.promotion("two"))
 	w.poll()
 	want := w.candidate(production).Want
-	in, err := w.envs.Manifests(w.rules(), key(production), want.Revision)
+	in, err := w.envs.Manifests(key(production), want.Revision, "checkout-production")
 	require.NoError(t, err)
 	out, err := render.Build(t.Context(), in)
 	require.NoError(t, err)

@@ -28,12 +28,10 @@ func (r *Repository) Want(rules Rules, key release.Key, of intake.Release) (rele
 }
 
 // Manifests is what to render for a revision: the release's own directory from
-// its commit and the service's subtree from its base, and nothing else.
-func (r *Repository) Manifests(rules Rules, key release.Key, revision release.Revision) (render.Input, error) {
-	environment, ok := rules.Policy.Environment(key.Environment)
-	if !ok {
-		return render.Input{}, fmt.Errorf("render %s: the policy has no environment %s", key, key.Environment)
-	}
+// its commit and the service's subtree from its base, and nothing else. Where it
+// lands is the caller's to say: what runs stays where it was put, whatever the
+// policy says since.
+func (r *Repository) Manifests(key release.Key, revision release.Revision, namespace string) (render.Input, error) {
 	own, err := r.git.FS(revision.Commit)
 	if err != nil {
 		return render.Input{}, err
@@ -51,7 +49,7 @@ func (r *Repository) Manifests(rules Rules, key release.Key, revision release.Re
 		Files:     composed{dir: key.String(), own: own, subtree: baseDir(key), base: base},
 		FilesID:   revision.Inputs,
 		Images:    images,
-		Namespace: environment.NamespaceFor(key.Service),
+		Namespace: namespace,
 		Revision:  revision.ID,
 	}, nil
 }
