@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-cd/sluice/reconciler/release"
@@ -21,8 +18,8 @@ type pass struct {
 	*plan
 	kinds     map[schema.GroupKind]schema.GroupVersionKind
 	inventory inventory
-	// adopted objects exist, belong to nobody, and are not labelled yet.
-	adopted map[identity]*live
+	// claimed objects exist and do not carry the release's label yet.
+	claimed map[identity]*live
 }
 
 // Converge makes the cluster look like state, as far as that can be done
@@ -36,7 +33,7 @@ func (c *Cluster) Converge(ctx context.Context, key release.Key, state release.S
 	if state.Observed {
 		return nil
 	}
-	p, err := c.open(ctx, request{key, state, manifests, options})
+	p, err := c.open(ctx, request{key: key, state: state, manifests: manifests, options: options})
 	if err != nil {
 		return fmt.Errorf("converge %s: %w", key, err)
 	}
@@ -48,7 +45,7 @@ func (c *Cluster) Converge(ctx context.Context, key release.Key, state release.S
 
 // open looks at what there is and plans.
 func (c *Cluster) open(ctx context.Context, r request) (*pass, error) {
-	p := &pass{plan: &plan{request: r}, kinds: kindsOf(r.manifests, r.options)}
+	p := &pass{plan: &plan{request: r}, kinds: kindsOf(r.manifests, r.options), claimed: map[identity]*live{}}
 	if err := c.synced(p.kinds); err != nil {
 		return nil, err
 	}
@@ -76,11 +73,12 @@ func (c *Cluster) look(p *pass) error {
 	if err != nil {
 		return err
 	}
-	for id, l := range p.adopted {
+	for id, l := range p.claimed {
 		if seen[id] == nil {
 			seen[id] = l
 		}
 	}
+	p.request.adopted = p.inventory.adopted()
 	p.plan, err = newPlan(p.request, seen)
 	return err
 }
@@ -133,67 +131,6 @@ func (c *Cluster) settle(ctx context.Context, p *pass) error {
 		return err
 	}
 	return c.prune(ctx, p.key, p.inventory, p.plan)
-}
-
-// claim looks for the shared objects that Sluice is about to apply for the
-// first time, since their names are not its own: one that belongs to somebody
-// else refuses the whole pass before anything is written. One that belongs to
-// nobody is adopted as it is, so the plan has to know its selector and weights.
-func (c *Cluster) claim(ctx context.Context, p *pass) error {
-	var missing []*wanted
-	for _, w := range p.enlisted() {
-		if w.revision == "" && p.seen[w.id] == nil {
-			missing = append(missing, w)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	var mu sync.Mutex // guards found
-	found := map[identity]*live{}
-	failed := make([]error, len(missing))
-	var asking errgroup.Group
-	asking.SetLimit(concurrency)
-	for n, w := range missing {
-		asking.Go(func() error {
-			l, err := c.unclaimed(ctx, labelOf(p.key), w)
-			failed[n] = err
-			if l != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				found[w.id] = l
-			}
-			return nil
-		})
-	}
-	_ = asking.Wait() // failures are kept one by one
-	if err := errors.Join(failed...); err != nil || len(found) == 0 {
-		return err
-	}
-	p.adopted = found
-	return c.look(p)
-}
-
-// unclaimed returns the object that stands where w is to be applied, nil when
-// there is none, and an OwnedError when it is somebody else's.
-func (c *Cluster) unclaimed(ctx context.Context, label string, w *wanted) (*live, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	resource, err := c.resource(w.object.GroupVersionKind(), w.id.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	object, err := resource.Get(ctx, w.id.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look for %s: %w", w.id, err)
-	}
-	if o := owner(object, label); o != nil {
-		return nil, o
-	}
-	return digest(object)
 }
 
 // applyStages applies all objects but the route, stage by stage.

@@ -211,19 +211,6 @@ func isUnknown(err error) bool {
 	return err != nil && strings.Contains(err.Error(), cluster.ErrUnknown.Error())
 }
 
-func TestAnObjectThatNobodyManagesIsAdoptedWithoutAnOutage(t *testing.T) {
-	x := newSite(t, gateway())
-	x.shop.behaviour = "ready-after=2"
-	hand := object(t, "{apiVersion: v1, kind: Service, metadata: {name: checkout}, spec: {selector: {app: checkout}, ports: [{name: http, port: 80}]}}")
-	_, err := x.objects("services").Create(t.Context(), hand, metav1.CreateOptions{FieldManager: "kubectl-create"})
-	require.NoError(t, err)
-	x.eventually(serving(old), func() bool { return x.get("services", "checkout").GetLabels() != nil }, "it is adopted")
-	assert.NotContains(t, x.get("services", "checkout").Object["spec"].(map[string]any)["selector"], "sluice.dev/revision")
-	x.settle(serving(old))
-	spec := x.get("services", "checkout").Object["spec"].(map[string]any)
-	assert.Equal(t, old, spec["selector"].(map[string]any)["sluice.dev/revision"])
-}
-
 func TestARevisionsNameThatIsTakenIsRefused(t *testing.T) {
 	x := newSite(t, gateway())
 	theirs := object(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings-"+old+"}, data: {mode: theirs}}")

@@ -32,11 +32,15 @@
 // before it applies one for the first time (one GET in the object's life). An
 // object that Argo CD, Flux, Helm, a controller or another release manages
 // refuses the pass before anything is written, with the command that releases
-// it. An object that nobody manages, such as one that was applied by hand, is
-// adopted: its fields become the rendered ones (others stay, as always in
-// server-side apply), except that a Service goes on selecting what it selected,
-// and a route goes on naming it, until the revision has ready endpoints. Objects of a revision have the revision in their name;
-// one that exists already and is managed by anybody is refused.
+// it. So does an object that nobody manages, such as one that was applied by
+// hand, until a person gives it to the release with the annotation
+// sluice.dev/adopt: <environment>/<service>. Then it is adopted: its fields
+// become the rendered ones (others stay, as always in server-side apply), except
+// that a Service goes on selecting what it selected, and a route goes on naming
+// it, until the revision has ready endpoints. An adopted object is never
+// deleted; the annotation and the inventory both remember it. Objects of a
+// revision have the revision in their name; one that exists already and is
+// managed by anybody is refused.
 //
 // Somebody else's change of a field that Sluice applied is put right, up to
 // five times in ten minutes for each object. Then the object is contested: it

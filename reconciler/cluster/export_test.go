@@ -41,7 +41,7 @@ func plannedWith(key release.Key, state release.State, manifests map[string]rend
 		}
 		seen[l.identity()] = l
 	}
-	return newPlan(request{key, state, manifests, options}, seen)
+	return newPlan(request{key: key, state: state, manifests: manifests, options: options}, seen)
 }
 
 // Pruned is what would be deleted, left behind and refused.

@@ -25,6 +25,7 @@ type entry struct {
 	Name       string `json:"name"`
 	UID        string `json:"uid,omitempty"` // "" until it was seen in the cluster
 	Revision   string `json:"revision,omitempty"`
+	Adopted    bool   `json:"adopted,omitempty"` // it was there before Sluice and is never deleted
 }
 
 func (e entry) gvk() schema.GroupVersionKind {
@@ -75,10 +76,10 @@ func encodeInventory(entries map[identity]entry) ([]byte, error) {
 }
 
 // union is the inventory with everything wanted in it, and with the UIDs that
-// are known by now; false when that changes nothing.
+// are known by now; false when that is stored already.
 func (i inventory) union(objects []*wanted, seen map[identity]*live) (map[identity]entry, bool) {
 	entries := make(map[identity]entry, len(i.entries)+len(objects))
-	changed := false
+	changed := i.version == "" && len(i.entries) > 0 // made again, and so far only in memory
 	for id, e := range i.entries {
 		entries[id] = e
 	}
@@ -96,6 +97,17 @@ func (i inventory) union(objects []*wanted, seen map[identity]*live) (map[identi
 	return entries, changed
 }
 
+// adopted lists what was there before Sluice.
+func (i inventory) adopted() map[identity]bool {
+	adopted := map[identity]bool{}
+	for id, e := range i.entries {
+		if e.Adopted {
+			adopted[id] = true
+		}
+	}
+	return adopted
+}
+
 func inventoryName(key release.Key) string { return labelOf(key) + ".inventory" }
 
 // inventory returns the release's inventory from memory or, the first time and
@@ -109,7 +121,7 @@ func (c *Cluster) inventory(ctx context.Context, key release.Key, seen map[ident
 	data, version, err := c.Load(ctx, inventoryName(key))
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return inventory{entries: rebuilt(seen)}, nil
+		return inventory{entries: rebuilt(key, seen)}, nil
 	case err != nil:
 		return inventory{}, err
 	}
@@ -122,7 +134,7 @@ func (c *Cluster) inventory(ctx context.Context, key release.Key, seen map[ident
 	return loaded, nil
 }
 
-func rebuilt(seen map[identity]*live) map[identity]entry {
+func rebuilt(key release.Key, seen map[identity]*live) map[identity]entry {
 	entries := map[identity]entry{}
 	for id, l := range seen {
 		if l.fields == nil || l.Annotations[annotationApplied] == "" {
@@ -130,7 +142,7 @@ func rebuilt(seen map[identity]*live) map[identity]entry {
 		}
 		entries[id] = entry{
 			APIVersion: l.APIVersion, Kind: l.Kind, Namespace: l.Namespace, Name: l.Name,
-			UID: string(l.UID), Revision: l.revision(),
+			UID: string(l.UID), Revision: l.revision(), Adopted: l.adoptedBy(key),
 		}
 	}
 	return entries
@@ -163,11 +175,13 @@ type wanted struct {
 	fenced bool
 	// asIs objects are only applied where they are missing.
 	asIs bool
+	// adopted objects were there before Sluice.
+	adopted bool
 }
 
 func (w *wanted) entry() entry {
 	return entry{
 		APIVersion: w.object.GetAPIVersion(), Kind: w.id.Kind,
-		Namespace: w.id.Namespace, Name: w.id.Name, Revision: w.revision,
+		Namespace: w.id.Namespace, Name: w.id.Name, Revision: w.revision, Adopted: w.adopted,
 	}
 }

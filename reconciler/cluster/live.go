@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-cd/sluice/analysis"
+	"github.com/sluice-cd/sluice/reconciler/release"
 )
 
 // An identity names an object regardless of the version it is written in.
@@ -83,6 +84,10 @@ func (l *live) identity() identity {
 
 func (l *live) release() string  { return l.Labels[labelRelease] }
 func (l *live) revision() string { return l.Labels[labelRevision] }
+
+// adoptedBy reports an object that was there before Sluice and that the release
+// may take over.
+func (l *live) adoptedBy(key release.Key) bool { return l.Annotations[annotationAdopt] == key.String() }
 
 // transform is the informers' TransformFunc. It is idempotent, as client-go
 // requires: a relist may hand it what it has returned before.

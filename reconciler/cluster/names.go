@@ -22,6 +22,11 @@ const (
 	annotationApplied = domain + "applied"
 	// annotationFloor is the size that stable had when the rollout began.
 	annotationFloor = domain + "floor"
+	// annotationAdopt names, as environment/service, the release that may take
+	// over an object which Sluice did not create. A person puts it there, or
+	// Sluice at the first rollout of an adopted release; it stays, as the mark
+	// that the object is not Sluice's to delete.
+	annotationAdopt = domain + "adopt"
 
 	labelManagedBy    = "app.kubernetes.io/managed-by"
 	labelSliceService = "kubernetes.io/service-name"

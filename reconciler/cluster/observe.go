@@ -22,7 +22,7 @@ func (c *Cluster) Observe(ctx context.Context, key release.Key, state release.St
 	if state.Observed {
 		return release.Observed{At: c.now(), Converged: true, Route: release.RouteStatus{Accepted: true}}, nil
 	}
-	p, err := c.open(ctx, request{key, state, manifests, options})
+	p, err := c.open(ctx, request{key: key, state: state, manifests: manifests, options: options})
 	if err == nil {
 		err = c.trouble(p.kinds)
 	}

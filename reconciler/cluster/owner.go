@@ -95,5 +95,9 @@ func kubectl(o *unstructured.Unstructured, verb string) string {
 	if group := o.GroupVersionKind().Group; group != "" {
 		target += "." + group
 	}
-	return fmt.Sprintf("kubectl -n %s %s %s %s", o.GetNamespace(), verb, target, o.GetName())
+	command := "kubectl "
+	if namespace := o.GetNamespace(); namespace != "" {
+		command += "-n " + namespace + " "
+	}
+	return command + verb + " " + target + " " + o.GetName()
 }

@@ -56,6 +56,8 @@ type request struct {
 	state     release.State
 	manifests map[string]render.Output // by Revision.ID
 	options   Options
+	// adopted objects were there before Sluice, as the inventory knows.
+	adopted map[identity]bool
 }
 
 // A plan is what one pass wants, given what the cluster is like now. It is
@@ -171,6 +173,10 @@ func (p *plan) want(o *unstructured.Unstructured, revision string) (*wanted, err
 	}
 	unstructured.RemoveNestedField(o.Object, "status")
 	setLabel(o, labelRelease, labelOf(p.key))
+	adopted := p.adopts(id)
+	if adopted {
+		setAnnotation(o, annotationAdopt, p.key.String())
+	}
 	raw, err := json.Marshal(o.Object)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", id, err)
@@ -179,7 +185,13 @@ func (p *plan) want(o *unstructured.Unstructured, revision string) (*wanted, err
 	hash := hex.EncodeToString(sum[:8])
 	setAnnotation(o, annotationApplied, hash)
 	_, floored := o.GetAnnotations()[annotationFloor]
-	return &wanted{id: id, object: o, revision: revision, stage: stageOf(id), hash: hash, fenced: floored}, nil
+	return &wanted{id: id, object: o, revision: revision, stage: stageOf(id), hash: hash, fenced: floored, adopted: adopted}, nil
+}
+
+// adopts reports an object that was there before Sluice.
+func (p *plan) adopts(id identity) bool {
+	l := p.seen[id]
+	return p.adopted[id] || l != nil && l.adoptedBy(p.key)
 }
 
 // withoutNulls drops null fields: applying one means to remove it, which can

@@ -51,7 +51,7 @@ func obsolete(i inventory, p *plan) pruning {
 	for id, e := range i.entries {
 		switch {
 		case p.wants(id):
-		case neverPruned(id):
+		case e.Adopted, neverPruned(id):
 			out.release = append(out.release, e)
 		case p.inUse(e, i):
 			out.waiting = true
@@ -89,6 +89,7 @@ func (c *Cluster) prune(ctx context.Context, key release.Key, i inventory, p *pl
 	obsolete := obsolete(i, p)
 	for _, e := range obsolete.release {
 		delete(left, e.identity())
+		c.logKept(e)
 	}
 	gone := make([]bool, len(obsolete.remove))
 	failed := make([]error, len(obsolete.remove))
@@ -111,6 +112,14 @@ func (c *Cluster) prune(ctx context.Context, key release.Key, i inventory, p *pl
 		failed = append(failed, err)
 	}
 	return errors.Join(failed...)
+}
+
+func (c *Cluster) logKept(e entry) {
+	reason := "a " + e.Kind + " is never deleted"
+	if e.Adopted {
+		reason = "it was there before Sluice; delete it yourself if nobody needs it"
+	}
+	c.log.Info("object kept", "object", e.identity().String(), "reason", reason)
 }
 
 // remove deletes one object and reports whether it is verified gone. A cached
