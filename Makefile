@@ -18,7 +18,7 @@ $(BIN)/devcluster:
 demo: build ## play the whole story against a local Kubernetes and forge
 	$(BIN)/demo
 
-test: build ## run every test, against a real API server
+test: build $(BIN)/gitea ## run every test, against a real API server and a real forge
 	$(BIN)/devcluster run -- $(GO) test ./...
 	cd cmd/devcluster && $(GO) test ./...
 
@@ -28,8 +28,8 @@ race: ## run the tests that need no cluster under the race detector
 bench: build ## measure, against a real API server
 	$(BIN)/devcluster run -- $(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
-$(BIN)/golangci-lint: .ci/lint/go.mod .ci/lint/go.sum
-	cd .ci/lint && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+$(BIN)/%: .ci/%/go.mod .ci/%/go.sum
+	cd .ci/$* && $(GO) build -tags "sqlite sqlite_unlock_notify" -o ../../$@ tool
 
 lint fmt: export GOLANGCI_LINT_CACHE = $(CURDIR)/.cache/golangci-lint
 lint: $(BIN)/golangci-lint ## check format, code and import rules

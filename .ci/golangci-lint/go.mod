@@ -1,5 +1,5 @@
 // The tools that check the code, apart from what the program is built from.
-module github.com/sluice-cd/sluice/lint
+module github.com/sluice-cd/sluice/golangci-lint
 
 go 1.26.0
 
