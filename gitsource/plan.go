@@ -209,9 +209,13 @@ func (b *builder) putAt(at entry, parts []string, change func(old entry) (entry,
 // needs.
 type Draft struct {
 	Branch string
-	// Parent is the tip that the branch must still be at; "" when it must not
-	// exist.
+	// Parent is the commit's parent; "" for none. The branch must still be at it,
+	// unless it is New.
 	Parent string
+	// New says that the branch must not exist yet.
+	New bool
+	// ParentTree is the hash of the parent's root tree; "" without a parent.
+	ParentTree string
 	// Tree is the hash of the resulting root tree.
 	Tree    string
 	Message string
@@ -264,8 +268,12 @@ func (m *Mirror) draft(branch, parent string, p Plan) (Draft, error) {
 	if root.IsZero() { // the last file is gone: the empty tree is an object too
 		root = b.add(plumbing.TreeObject, nil)
 	}
-	return Draft{
-		Branch: branch, Parent: parent, Tree: root.String(), Message: message,
+	d := Draft{
+		Branch: branch, Parent: parent, New: parent == "", Tree: root.String(), Message: message,
 		Changes: changes, root: root, objects: b.objects,
-	}, nil
+	}
+	if parent != "" {
+		d.ParentTree = was.String()
+	}
+	return d, nil
 }

@@ -77,7 +77,10 @@ func (p *gitPusher) Push(ctx context.Context, d Draft, now time.Time) (string, e
 	if err != nil {
 		return "", final(cred.clean(ctx, err))
 	}
-	old := plumbing.NewHash(d.Parent) // zero for ""
+	old := plumbing.ZeroHash
+	if !d.New {
+		old = plumbing.NewHash(d.Parent)
+	}
 	ref := branchRef(d.Branch)
 	if adv.References[ref] != old {
 		return "", ErrMoved
