@@ -28,6 +28,11 @@ func (s *Server) Git(args ...string) (string, error) {
 	return s.git(s.Dir, nil, nil, args...)
 }
 
+// GitIn is Git with standard input and additional environment variables.
+func (s *Server) GitIn(stdin []byte, env []string, args ...string) (string, error) {
+	return s.git(s.Dir, stdin, env, args...)
+}
+
 func (s *Server) git(dir string, stdin []byte, env []string, args ...string) (string, error) {
 	cmd := exec.CommandContext(context.Background(), "git", args...)
 	cmd.Dir = dir

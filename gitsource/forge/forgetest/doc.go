@@ -13,7 +13,8 @@
 // Who calls decides who acts: the token names the user or the App. Rules that
 // GitHub enforces for everybody hold here too (no approval of one's own pull
 // request, no merge of a closed or conflicting one, check runs by Apps alone).
-// Branch protection is a flag without effect.
+// RepositoryOptions.Protected is a flag without effect; Repository.Protect makes a
+// branch refuse pushes, by git and by REST, and lets pull requests through.
 //
 // REST is served under /api/v3, as GitHub Enterprise Server does, and git under
 // /{owner}/{repo}.git. A Server is safe for concurrent use.

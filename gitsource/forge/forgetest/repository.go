@@ -33,6 +33,7 @@ type Repository struct {
 	statuses []*status
 	activity []activity
 	deleted  bool
+	guarded  map[string]Protection // by branch
 }
 
 type checkRun struct {

@@ -61,6 +61,9 @@ func (s *Server) route() {
 	} {
 		s.mux.HandleFunc(pattern, s.authenticated(handle))
 	}
+	for pattern, handle := range gitRoutes() {
+		s.mux.HandleFunc(pattern, s.authenticated(handle))
+	}
 	s.mux.HandleFunc("POST /app/installations/{id}/access_tokens", s.createInstallationToken)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { writeRefusal(w, missing()) })
 }

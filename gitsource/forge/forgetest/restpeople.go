@@ -84,7 +84,7 @@ func (c *call) branch() (int, any, error) {
 		return 0, nil, err
 	}
 	self := c.server.APIURL() + c.URL.EscapedPath()
-	protected := slices.Contains(c.repo.opts.Protected, name)
+	protected := c.repo.protected(name)
 	return http.StatusOK, object{
 		"name": name, "commit": commit, "protected": protected, "protection": object{"enabled": protected},
 		"protection_url": self + "/protection", "_links": object{"self": self, "html": c.server.URL + "/" + c.repo.opts.FullName},

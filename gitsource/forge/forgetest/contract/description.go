@@ -24,6 +24,7 @@ var usedPaths = regexp.MustCompile(`^(/user|/user/\{account_id\}|/users/\{userna
 	`|/orgs/\{org\}/teams/\{team_slug\}(/memberships/\{username\})?` +
 	`|/repos/\{owner\}/\{repo\}(|/activity|/branches/\{branch\}|/collaborators/\{username\}/permission|/check-runs(/\{check_run_id\})?` +
 	`|/commits/(\{commit_sha\}/pulls|\{ref\}/check-runs|\{ref\}/status(es)?)|/compare/\{basehead\}|/statuses/\{sha\}` +
+	`|/git/(blobs|commits|trees|refs|refs?/\{ref\})` +
 	`|/pulls(/\{pull_number\}(|/commits|/merge|/reviews(/\{review_id\}/dismissals)?))?))$`)
 
 // A description is the part of GitHub's description that is used.

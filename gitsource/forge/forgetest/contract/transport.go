@@ -99,12 +99,27 @@ func (c *transport) asDescribed(req *http.Request, body []byte) *http.Request {
 		Scheme: "https", Host: "api.github.com", RawQuery: req.URL.RawQuery,
 		Path: strings.TrimPrefix(req.URL.Path, c.prefix), RawPath: strings.TrimPrefix(req.URL.RawPath, c.prefix),
 	}
+	if before, ref, found := cutRef(asked.URL.Path); found {
+		asked.URL.Path = before + strings.ReplaceAll(ref, "/", ":")
+		asked.URL.RawPath = ""
+	}
 	asked.Host = asked.URL.Host
 	asked.Body = nil
 	if body != nil {
 		asked.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	return asked
+}
+
+// cutRef finds a reference at the end of a path. GitHub takes its slashes as they
+// are, for which OpenAPI has no words.
+func cutRef(path string) (before, ref string, found bool) {
+	for _, of := range []string{"/git/ref/", "/git/refs/"} {
+		if before, ref, found = strings.Cut(path, of); found {
+			return before + of, ref, true
+		}
+	}
+	return path, "", false
 }
 
 func (c *transport) report(what string, asked *http.Request, body []byte, problems []string) {
