@@ -19,6 +19,10 @@
 // repeated a few times when a gateway fails; writes never are, because the
 // caller repeats them and they are idempotent.
 //
+// As a gitsource.Pusher it makes commits, and it opens and merges pull requests.
+// A branch moves only from the tip that the commit was decided on, and only to a
+// tree that is the decided one to the last byte.
+//
 // It judges nothing: whether an approval or a check counts is decided by the
 // gates.
 package github

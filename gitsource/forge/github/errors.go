@@ -113,3 +113,10 @@ func withoutURL(err error) error {
 func incomplete(subject, format string, args ...any) error {
 	return &forge.TransientError{Subject: subject, Err: fmt.Errorf("%w: "+format, append([]any{errIncomplete}, args...)...)}
 }
+
+// wasSent reports whether the server may have acted on a request that failed.
+func wasSent(err error) bool {
+	var limit *limitError
+	var app *ghinstallation.HTTPError
+	return !errors.As(err, &limit) && !errors.As(err, &app) && !errors.Is(err, errCredentials) && !errors.Is(err, errForeignHost)
+}
