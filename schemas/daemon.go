@@ -91,12 +91,22 @@ type DaemonMetrics struct {
 	Lag Duration `json:"lag,omitempty"`
 }
 
-// DaemonCommits is who commits and with which key.
+// How the daemon's commits come about.
+const (
+	ViaGit = "git"
+	ViaAPI = "api"
+)
+
+// DaemonCommits is who commits, how, and with which key.
 type DaemonCommits struct {
+	// git: the daemon makes commits and pushes them. api: the forge makes them,
+	// in the name of whoever asks it, and signs them for an App; name and email are
+	// then not used. Default: api for an App without a signing key, git otherwise.
+	Via string `json:"via,omitempty" jsonschema:"enum=git,enum=api"`
 	// Default: Sluice <sluice@localhost>.
 	Name  string `json:"name,omitempty"`
 	Email string `json:"email,omitempty"`
-	// An SSH private key that signs every commit. Without one they are not signed.
+	// For git: an SSH private key that signs every commit. Without one they are not signed.
 	SigningKeyFile string `json:"signingKeyFile,omitempty"`
 }
 
@@ -142,6 +152,7 @@ func (d Daemon) Validate() Problems {
 		ps.add("poll", "write at least 100ms", "%s is too often", d.Poll)
 	}
 	d.Forge.validate(&ps)
+	d.Commits.validate(&ps)
 	for i, m := range d.Metrics {
 		m.validate(&ps, fmt.Sprintf("metrics[%d]", i))
 	}
@@ -159,6 +170,24 @@ func (f DaemonForge) validate(ps *Problems) {
 	case f.TokenFile == "" && !hasApp:
 		ps.add("forge", "give tokenFile, or appId, installationId and privateKeyFile", "nothing says who asks the forge")
 	}
+}
+
+func (c DaemonCommits) validate(ps *Problems) {
+	if c.Via == "" {
+		return
+	}
+	oneOf(ps, "commits.via", c.Via, ViaGit, ViaAPI)
+	if c.Via == ViaAPI && c.SigningKeyFile != "" {
+		ps.add("commits.signingKeyFile", "remove it, or write via: git", "the forge does not sign with our key")
+	}
+}
+
+// CommitsViaAPI reports whether the forge makes the commits.
+func (d Daemon) CommitsViaAPI() bool {
+	if d.Commits.Via == "" {
+		return d.Forge.AppID != 0 && d.Commits.SigningKeyFile == ""
+	}
+	return d.Commits.Via == ViaAPI
 }
 
 func (m DaemonMetrics) validate(ps *Problems, at string) {

@@ -85,7 +85,7 @@ func serve(ctx context.Context, flags serveFlags, log *slog.Logger) error {
 	repository := environments.New(environments.Config{
 		Mirror: mirror, Forge: hub, Name: cfg.Forge.Repository, Branch: cfg.Repository.Branch,
 	})
-	writer, err := newWriter(mirror, cfg.Commits, log)
+	writer, err := newWriter(mirror, hub, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -148,10 +148,14 @@ func openMirror(ctx context.Context, cfg schemas.Daemon, log *slog.Logger) (*git
 	})
 }
 
-func newWriter(mirror *gitsource.Mirror, cfg schemas.DaemonCommits, log *slog.Logger) (*gitsource.Writer, error) {
-	config := gitsource.WriterConfig{Identity: gitsource.Identity{Name: cfg.Name, Email: cfg.Email}, Log: log}
-	if cfg.SigningKeyFile != "" {
-		signer, err := gitsource.NewSSHSigner(cfg.SigningKeyFile)
+func newWriter(mirror *gitsource.Mirror, hub gitsource.Pusher, cfg schemas.Daemon, log *slog.Logger) (*gitsource.Writer, error) {
+	by := cfg.Commits
+	config := gitsource.WriterConfig{Identity: gitsource.Identity{Name: by.Name, Email: by.Email}, Log: log}
+	if cfg.CommitsViaAPI() {
+		config.Pusher = hub
+	}
+	if by.SigningKeyFile != "" {
+		signer, err := gitsource.NewSSHSigner(by.SigningKeyFile)
 		if err != nil {
 			return nil, err
 		}
