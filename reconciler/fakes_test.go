@@ -87,6 +87,8 @@ type world struct {
 	proposals []environments.Proposal
 	statuses  []string
 
+	hotfixes map[string]bool // inputs whose release file says that they are one
+
 	salt   string // what another version of the renderer would do differently
 	builds int
 
@@ -132,7 +134,7 @@ type runs struct {
 func newWorld(t testing.TB) *world {
 	w := &world{
 		t: t, byPort: map[string]int{}, decoded: map[release.Key]decoded{}, docs: map[string]document{}, live: map[release.Key]runs{},
-		sick: map[string]bool{}, badRates: map[string]float64{}, evidence: map[string]string{}, hang: map[release.Key]bool{},
+		sick: map[string]bool{}, hotfixes: map[string]bool{}, badRates: map[string]float64{}, evidence: map[string]string{}, hang: map[release.Key]bool{},
 	}
 	production := schemas.Environment{
 		Name: "production", Namespace: "{service}-{environment}",
@@ -387,6 +389,9 @@ func (w *world) Facts(ctx context.Context, rules environments.Rules, c environme
 		Environment: environment, First: rules.First(c.Key.Environment), Merged: c.PullRequest == nil, Retired: c.Retired,
 		Inputs: c.Want.Revision.Inputs, Revision: c.Want.Revision.ID, BaseTree: "tree",
 		Artifacts: []gate.Artifact{{Image: "registry.example.com/checkout", Digest: digest(c.Want.Revision.Inputs)}},
+	}
+	if facts.Class = schemas.ChangeStandard; w.hotfixes[facts.Inputs] {
+		facts.Class, facts.Incident = schemas.ChangeHotfix, "INC-7"
 	}
 	if w.forgeAway != "" {
 		facts.Environment.Approvals.Standard = 1

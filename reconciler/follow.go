@@ -14,11 +14,12 @@ import (
 	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
 	"github.com/sluice-cd/sluice/reconciler/render"
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 // follow tells the record what git asks for.
 func (p *pass) follow(ctx context.Context) error {
-	p.apply(release.Controlled{Paused: p.of.Control.Paused, Holds: rollbacks(p.of.Control.Holds)})
+	p.apply(release.Controlled{Paused: p.stopped(), Holds: rollbacks(p.of.Control.Holds)})
 	switch {
 	case p.of.Inputs == "" && p.of.Problem == "" && p.record.Fresh():
 		return nil // nobody asked for it yet
@@ -42,6 +43,22 @@ func (p *pass) follow(ctx context.Context) error {
 	}
 	p.apply(release.Wanted{Want: want})
 	return nil
+}
+
+// stopped reports whether the release may not move forward: it is paused, or its
+// environment is frozen. A hotfix for which the policy waives the freeze moves.
+func (p *pass) stopped() bool {
+	c := p.of.Control
+	return c.Paused || c.Frozen != "" && !p.unfrozen()
+}
+
+func (p *pass) unfrozen() bool {
+	candidate := p.record.Candidate
+	if candidate == nil || candidate.Promotion.Class != schemas.ChangeHotfix {
+		return false
+	}
+	environment, _ := p.rules.Policy.Environment(p.key.Environment)
+	return slices.Contains(environment.Hotfix.Waives, "freeze")
 }
 
 func rollbacks(holds []intake.Hold) []string {
@@ -74,7 +91,7 @@ func (p *pass) retire(ctx context.Context) error {
 	summary := gate.Summarize(gate.Evaluate(facts, p.now))
 	if summary.Outcome != gate.OutcomeDeploy {
 		p.apply(release.Kept{Reason: "its retirement is not allowed: " + summary.Title})
-		p.again = p.now.Add(p.Poll)
+		p.again = earlier(p.now.Add(p.Poll), summary.NextCheck)
 		p.asked(p.of.Commit, p.again)
 		return nil
 	}

@@ -24,7 +24,7 @@ const (
 // plan freezes the policy for the rollout that may begin now.
 func (p *pass) plan(ctx context.Context, judged *release.Judged, output render.Output) error {
 	environment, _ := p.rules.Policy.Environment(p.key.Environment)
-	judged.Plan = planOf(environment, p.rules.Services[p.key.Service])
+	judged.Plan = planOf(environment, p.rules.Services[p.key.Service], judged.Promotion.Class)
 	judged.Workload, judged.Manifest = output.WorkloadHash, output.ManifestHash
 	if p.record.Stable == nil {
 		judged.Plan.Steps = []int{100}
@@ -58,17 +58,33 @@ func (p *pass) planInPlace(ctx context.Context, judged *release.Judged, output r
 	return nil
 }
 
-func planOf(e schemas.Environment, s schemas.Service) release.Plan {
+func planOf(e schemas.Environment, s schemas.Service, class string) release.Plan {
 	limits := analysis.DefaultLimits()
 	limits.IncreasePoints = e.Rollback.ErrorRateIncreasePoints
 	limits.MaxErrorRate = float64(e.Rollback.MaxErrorRate) / 100
-	interval := e.Rollout.Interval.Std()
+	steps, interval := pace(e, class)
 	return release.Plan{
-		Steps: e.Rollout.Steps, Interval: interval,
+		Steps: steps, Interval: interval,
 		Prepare: prepareTime, Deadline: e.Rollout.Deadline.Std(), Window: e.Rollback.Window.Std(),
 		Measured: s.Metrics.Errors != nil, Limits: limits, Silence: silence,
 		HealthFailures: e.Rollback.HealthCheckFailures,
 		HealthEvery:    min(healthEvery, max(interval/5, time.Second)),
 		OnReject:       e.Rollback.OnReject,
 	}
+}
+
+// pace is how fast a class of change gets its traffic. A policy that says nothing
+// else of hotfixes gives them the steps of every rollout.
+func pace(e schemas.Environment, class string) (steps []int, interval time.Duration) {
+	steps, interval = e.Rollout.Steps, e.Rollout.Interval.Std()
+	if class != schemas.ChangeHotfix {
+		return steps, interval
+	}
+	if len(e.Hotfix.Steps) > 0 {
+		steps = e.Hotfix.Steps
+	}
+	if e.Hotfix.Interval > 0 {
+		interval = e.Hotfix.Interval.Std()
+	}
+	return steps, interval
 }

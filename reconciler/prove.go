@@ -106,6 +106,9 @@ func (p *pass) facts(ctx context.Context, c environments.Candidate) (gate.Facts,
 	facts.Paused = gate.Pause{
 		Paused: p.of.Control.Paused, Reason: p.of.Control.Reason, Path: environments.ControlPath(p.key),
 	}
+	facts.Frozen = gate.Freeze{
+		Frozen: p.of.Control.Frozen != "", Reason: p.of.Control.Frozen, Path: environments.FreezePath(p.key.Environment),
+	}
 	facts.Holds = p.holds()
 	return facts, nil
 }

@@ -166,19 +166,20 @@ type Alerts struct {
 type Windows struct {
 	// IANA name. Default: UTC.
 	Timezone string `json:"timezone,omitempty"`
-	// Default: from 08:00 for 10h, Monday to Thursday.
+	// A rollout begins only while one is open. Default: from 08:00 for 10h, Monday to Thursday.
 	Open    []Window       `json:"open,omitempty"`
 	Freezes []FreezePeriod `json:"freezes,omitempty"`
 }
 
 // Window opens at every time of Cron and stays open for Duration.
 type Window struct {
-	// Five fields: minute, hour, day of month, month, day of week.
-	Cron     string   `json:"cron" jsonschema:"required"`
+	// Five fields: minute, hour, day of month, month, day of week, on the clocks of the zone.
+	Cron string `json:"cron" jsonschema:"required"`
+	// Elapsed time, also where clocks change meanwhile.
 	Duration Duration `json:"duration" jsonschema:"required"`
 }
 
-// FreezePeriod closes all windows from the start of one day through the end of another.
+// FreezePeriod lets no rollout begin from the start of one day through the end of another, in the zone of the windows.
 type FreezePeriod struct {
 	From    Date   `json:"from" jsonschema:"required"`
 	Through Date   `json:"through" jsonschema:"required"`

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/robfig/cron/v3"
 )
 
 // Validate returns everything that is wrong with the meaning of a policy. The
@@ -51,7 +53,7 @@ func (e Environment) validate(ps *Problems, at string, earlier map[string]bool) 
 	e.Windows.validate(ps, at+".windows")
 	e.Rollout.validate(ps, at+".rollout")
 	e.Rollback.validate(ps, at+".rollback")
-	e.Hotfix.validate(ps, at+".hotfix")
+	e.Hotfix.validate(ps, at+".hotfix", e.Rollout.Deadline)
 	if e.MaxConcurrent < 1 {
 		ps.add(at+".maxConcurrent", "write 1 or more", "maxConcurrent is %d", e.MaxConcurrent)
 	}
@@ -139,10 +141,11 @@ func (w Windows) validate(ps *Problems, at string) {
 	if _, err := time.LoadLocation(w.Timezone); err != nil || w.Timezone == "Local" {
 		ps.add(at+".timezone", "write a name such as Europe/Berlin or UTC", "%q is not a time zone", w.Timezone)
 	}
+	if w.Open != nil && len(w.Open) == 0 {
+		ps.add(at+".open", `list when rollouts may begin; {cron: "0 0 * * *", duration: 25h} is always`, "no window is ever open")
+	}
 	for i, open := range w.Open {
-		if !isCron(open.Cron) {
-			ps.add(fmt.Sprintf("%s.open[%d].cron", at, i), "write five fields, for example 0 8 * * MON-THU", "%q is not a time of opening", open.Cron)
-		}
+		validateCron(ps, fmt.Sprintf("%s.open[%d].cron", at, i), open.Cron)
 		if open.Duration <= 0 {
 			ps.add(fmt.Sprintf("%s.open[%d].duration", at, i), "write how long the window is open", "the window never opens")
 		}
@@ -206,19 +209,40 @@ func (r Rollback) validate(ps *Problems, at string) {
 	oneOf(ps, at+".onReject", r.OnReject, OnRejectRevert, OnRejectPullRequest, OnRejectNone)
 }
 
-func (h Hotfix) validate(ps *Problems, at string) {
+func (h Hotfix) validate(ps *Problems, at string, deadline Duration) {
 	for i, gate := range h.Waives {
 		oneOf(ps, fmt.Sprintf("%s.waives[%d]", at, i), gate, "soak", "window", "freeze")
 	}
 	if len(h.Steps) > 0 {
 		validateSteps(ps, at+".steps", h.Steps)
 	}
+	if need := time.Duration(len(h.Steps)) * h.Interval.Std(); deadline > 0 && need >= deadline.Std() {
+		ps.add(at+".interval", "shorten it or lengthen rollout.deadline", "%d steps of %s do not fit into %s", len(h.Steps), h.Interval, deadline)
+	}
 }
 
-// cronPattern is the shape only; the meaning belongs to the code that decides windows.
+// cronPattern keeps out what the parser would accept besides five fields: a time
+// zone of its own, and words such as @daily.
 var cronPattern = regexp.MustCompile(`^([0-9*,/-]+ ){3}[0-9A-Za-z*,/-]+ [0-9A-Za-z*,/-]+$`)
 
-func isCron(s string) bool { return len(s) <= 200 && cronPattern.MatchString(s) }
+const maxCron = 200
+
+// validateCron refuses what nobody can follow, and a day that no calendar has.
+func validateCron(ps *Problems, at, expression string) {
+	const remedy = "write five fields, for example 0 8 * * MON-THU"
+	if len(expression) > maxCron || !cronPattern.MatchString(expression) {
+		ps.add(at, remedy, "%q is not a time of opening", expression)
+		return
+	}
+	schedule, err := cron.ParseStandard(expression)
+	if err != nil {
+		ps.add(at, remedy, "%q is not a time of opening: %s", expression, err)
+		return
+	}
+	if schedule.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		ps.add(at, "name a day that exists", "%q never comes", expression)
+	}
+}
 
 func isOwner(s string) bool { return isRepository(s) || isRepository("organisation/"+s) }
 

@@ -60,7 +60,7 @@ func (d *decider) step(ctx context.Context) (intake.Step, error) {
 func (d *decider) known(snapshots map[string]intake.Snapshot) map[string]intake.Snapshot {
 	maps.DeleteFunc(snapshots, func(name string, s intake.Snapshot) bool {
 		_, known := d.record.Releases[name]
-		return !known && s.Inputs == "" && s.Problem == "" && !s.Control.Paused && len(s.Control.Holds) == 0
+		return !known && s.Inputs == "" && s.Problem == "" && !s.Control.Paused && s.Control.Frozen == "" && len(s.Control.Holds) == 0
 	})
 	return snapshots
 }
@@ -177,6 +177,9 @@ func (d *decider) decideRelease(ctx context.Context, rules Rules, name string, i
 // force and that the change takes away, so that its reviewers could see it go.
 func shows(before, inForce, file intake.Control) bool {
 	hidden := intake.Control{Paused: inForce.Paused && !file.Paused}
+	if file.Frozen == "" {
+		hidden.Frozen = inForce.Frozen
+	}
 	for _, h := range inForce.Holds {
 		if one := (intake.Control{Holds: []intake.Hold{h}}); one.Looser(file) {
 			hidden.Holds = append(hidden.Holds, h)

@@ -34,6 +34,9 @@ const (
 // ControlPath is the file that carries a release's holds.
 func ControlPath(key release.Key) string { return key.String() + "/" + controlFile }
 
+// FreezePath is the file that carries an environment's freeze.
+func FreezePath(environment string) string { return environment + "/" + controlFile }
+
 // An unusable error is the files' own fault and stays until somebody changes
 // them. Any other error says that they could not be read now.
 type unusable struct{ error }
@@ -89,7 +92,7 @@ func (r *Repository) decodeFiles(key release.Key, commit, onto string, first boo
 }
 
 func (r *Repository) readControl(key release.Key, commit string) (intake.Control, error) {
-	frozen, err := r.decodeControl(key.Environment+"/"+controlFile, commit)
+	whole, err := r.decodeControl(FreezePath(key.Environment), commit)
 	if err != nil {
 		return intake.Control{}, err
 	}
@@ -98,8 +101,8 @@ func (r *Repository) readControl(key release.Key, commit string) (intake.Control
 		return intake.Control{}, err
 	}
 	out := intake.Control{Paused: c.Paused, Reason: c.Reason}
-	if frozen.Freeze != nil {
-		out.Paused, out.Reason = true, fmt.Sprintf("%s is frozen: %s", key.Environment, frozen.Freeze.Reason)
+	if whole.Freeze != nil {
+		out.Frozen = whole.Freeze.Reason
 	}
 	for _, h := range c.Holds {
 		out.Holds = append(out.Holds, intake.Hold{

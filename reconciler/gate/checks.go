@@ -20,7 +20,7 @@ func (f Facts) checks() []question {
 		}
 		questions = append(questions, question{
 			gate:   checkGate(check.Gate),
-			answer: func(f Facts) finding { return f.checked(check) },
+			answer: anytime(func(f Facts) finding { return f.checked(check) }),
 		})
 	}
 	return questions

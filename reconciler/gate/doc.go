@@ -19,6 +19,17 @@
 //     decided by one table (meanings), and which gates are asked on which path
 //     by another (precedence).
 //
+// # Windows and clocks
+//
+// A window opens at the times of its schedule on the clocks of the policy's zone
+// and stays open for so much elapsed time. When clocks go forward, an opening in
+// the hour that they skip happens as they do; when they go back, an opening in the
+// hour that they show twice happens the first time only. So each time of each day
+// opens at most once, no day loses an opening, and a window of ten hours is never
+// one of nine or eleven. A dated freeze lasts from the start of its first day to
+// the end of its last one, on the same clocks. Both are asked before a rollout
+// begins; what runs is not stopped by them.
+//
 // # Concurrency
 //
 // Every function is pure and keeps nothing; facts are only read.

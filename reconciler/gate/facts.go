@@ -59,6 +59,7 @@ type Facts struct {
 
 	Holds  []Hold
 	Paused Pause
+	Frozen Freeze
 }
 
 // An Answer is the answer to a question about git or a forge. The zero value
@@ -181,6 +182,14 @@ type Hold struct {
 	// Path is the file of the repository that carries the hold.
 	Path string
 	URL  string
+}
+
+// Freeze closes an environment until somebody opens it again. The policy's own
+// freezes have dates and are part of the environment.
+type Freeze struct {
+	Frozen bool
+	Reason string
+	Path   string
 }
 
 // Pause stops a release from moving forward.

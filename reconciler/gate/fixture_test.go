@@ -57,6 +57,8 @@ func promotion() gate.Facts {
 				{Gate: "staging-e2e", On: "staging", Name: "e2e"},
 				{Gate: "validate", On: schemas.OnMerge, Name: "validate", App: "github-actions"},
 			},
+			Windows: schemas.Windows{Timezone: "UTC", Open: []schemas.Window{{Cron: "0 8 * * MON-THU", Duration: schemas.Duration(10 * time.Hour)}}},
+			Hotfix:  schemas.Hotfix{Waives: []string{"soak"}},
 		},
 		Merged:     true,
 		Repository: environments,

@@ -59,6 +59,8 @@ type finding struct {
 	// since is when a check concluded or its change was merged, whichever came
 	// later; grace counts from it.
 	since time.Time
+	// next is when time alone can change the answer.
+	next time.Time
 }
 
 func (f finding) because(evidence ...Evidence) finding {
@@ -89,9 +91,15 @@ func (f finding) result(gate string, merged bool, now time.Time) Result {
 	m := meanings(f.cause)
 	if !merged {
 		r.Verdict, r.Status = m.before, m.status
+		if r.Verdict == Wait {
+			r.NextCheck = f.next
+		}
 		return r
 	}
 	r.Verdict = m.after
+	if r.Verdict == Wait {
+		r.NextCheck = f.next
+	}
 	if until := f.since.Add(m.grace); m.grace > 0 && now.Before(until) {
 		r.Verdict, r.NextCheck = Wait, until
 	}

@@ -52,6 +52,14 @@ func cells() []cell {
 		{"hotfix: no incident", gate.HotfixRef, func(f *gate.Facts) { f.Class = schemas.ChangeHotfix }, failure, rejects, rejects, false},
 		{"hold", gate.Held, func(f *gate.Facts) { f.Holds = []gate.Hold{{Inputs: inputs, Reason: "error rate"}} }, failure, rejects, rejects, false},
 		{"paused", gate.Paused, func(f *gate.Facts) { f.Paused.Paused = true }, success, waits, waits, false},
+		{"freeze: by hand", gate.Frozen, func(f *gate.Facts) { f.Frozen.Frozen = true }, success, waits, waits, false},
+		{"freeze: dated", gate.Frozen, func(f *gate.Facts) { f.Environment.Windows.Freezes = freezes("2026-11-20", "2026-11-30") }, success, waits, waits, false},
+		{"freeze: unknown", gate.Frozen, func(f *gate.Facts) {
+			f.Environment.Windows.Timezone, f.Environment.Windows.Freezes = "Mars/Base", freezes("2026-11-20", "2026-11-30")
+		}, pending, waits, waits, true},
+		{"window: closed", gate.Window, func(f *gate.Facts) { f.Environment.Windows.Open[0].Cron = "0 8 * * FRI" }, success, waits, waits, false},
+		{"window: never opens", gate.Window, func(f *gate.Facts) { f.Environment.Windows.Open[0].Cron = "0 8 30 2 *" }, success, waits, waits, false},
+		{"window: unknown", gate.Window, func(f *gate.Facts) { f.Environment.Windows.Timezone = "Mars/Base" }, pending, waits, waits, true},
 		{"check: missing", "tests", func(f *gate.Facts) { subject(f, "tests", func(s *gate.Subject) { s.Runs = nil }) }, pending, waits, waits, false},
 		{"check: running", "tests", func(f *gate.Facts) { last(f, "tests", "") }, pending, waits, waits, false},
 		{"check: failed", "tests", func(f *gate.Facts) { last(f, "tests", "failure") }, failure, waits, rejects, false},

@@ -14,8 +14,10 @@ const (
 	HotfixRef = "hotfix"
 	Held      = "hold"
 	Paused    = "paused"
+	Frozen    = "freeze"
 	Approvals = "approvals"
 	Order     = "order"
+	Window    = "window"
 	Owners    = "owners" // of a policy change only, see EvaluatePolicy
 )
 
@@ -36,7 +38,12 @@ type rule struct {
 	asked [paths]bool
 	// first: also asked in the first environment.
 	first bool
-	ask   func(Facts) finding
+	ask   func(Facts, time.Time) finding
+}
+
+// anytime is a question whose answer the facts alone give.
+func anytime(ask func(Facts) finding) func(Facts, time.Time) finding {
+	return func(f Facts, _ time.Time) finding { return ask(f) }
 }
 
 // precedence is the order in which gates are listed and which path they are
@@ -46,15 +53,17 @@ func precedence() []rule {
 	const yes, no = true, false
 	return []rule{
 		//                  standard, hotfix, rollback, removal
-		{Integrity, [paths]bool{yes, yes, yes, yes}, yes, integrity},
-		{Artifacts, [paths]bool{yes, yes, yes, no}, yes, artifact},
-		{Render, [paths]bool{yes, yes, yes, no}, yes, render},
-		{HotfixRef, [paths]bool{yes, yes, no, no}, no, incident},
-		{Held, [paths]bool{yes, yes, yes, no}, yes, hold},
-		{Paused, [paths]bool{yes, yes, no, yes}, yes, paused},
+		{Integrity, [paths]bool{yes, yes, yes, yes}, yes, anytime(integrity)},
+		{Artifacts, [paths]bool{yes, yes, yes, no}, yes, anytime(artifact)},
+		{Render, [paths]bool{yes, yes, yes, no}, yes, anytime(render)},
+		{HotfixRef, [paths]bool{yes, yes, no, no}, no, anytime(incident)},
+		{Held, [paths]bool{yes, yes, yes, no}, yes, anytime(hold)},
+		{Paused, [paths]bool{yes, yes, no, yes}, yes, anytime(paused)},
+		{Frozen, [paths]bool{yes, yes, no, yes}, yes, frozen}, // a hotfix: unless hotfix.waives lists it
 		{"", [paths]bool{yes, yes, no, no}, yes, nil},
-		{Approvals, [paths]bool{yes, yes, no, yes}, yes, approvals},
-		{Order, [paths]bool{yes, yes, no, no}, no, order},
+		{Approvals, [paths]bool{yes, yes, no, yes}, yes, anytime(approvals)},
+		{Order, [paths]bool{yes, yes, no, no}, no, anytime(order)},
+		{Window, [paths]bool{yes, yes, no, yes}, yes, window}, // a hotfix: unless hotfix.waives lists it
 	}
 }
 
@@ -77,7 +86,7 @@ func Evaluate(f Facts, now time.Time) []Result {
 	var results []Result
 	for _, rule := range precedence() {
 		for _, q := range f.questions(rule) {
-			results = append(results, q.answer(f).result(q.gate, f.Merged, now))
+			results = append(results, q.answer(f, now).result(q.gate, f.Merged, now))
 		}
 	}
 	return results
@@ -86,7 +95,7 @@ func Evaluate(f Facts, now time.Time) []Result {
 // A question is one gate together with what answers it.
 type question struct {
 	gate   string
-	answer func(Facts) finding
+	answer func(Facts, time.Time) finding
 }
 
 func (f Facts) questions(r rule) []question {
@@ -97,7 +106,7 @@ func (f Facts) questions(r rule) []question {
 	reason := f.notAsked(r)
 	for i := range questions {
 		if reason != "" {
-			questions[i].answer = func(Facts) finding { return met(reason) }
+			questions[i].answer = anytime(func(Facts) finding { return met(reason) })
 		}
 	}
 	return questions

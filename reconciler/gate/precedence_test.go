@@ -13,7 +13,7 @@ import (
 func TestEveryGateIsListedInOrderOfPrecedence(t *testing.T) {
 	want := []string{
 		gate.Integrity, gate.Artifacts, gate.Render, gate.HotfixRef, gate.Held, gate.Paused,
-		"tests", "validate", gate.Approvals, gate.Order,
+		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Window,
 	}
 	worst := promotion()
 	worst.Changes[0].PullRequest = nil
@@ -40,32 +40,42 @@ func spoilt() gate.Facts {
 	f.Paused.Paused = true
 	f.Checks = nil
 	f.Upstream.Proven = nil
+	f.Frozen.Frozen = true
+	f.Environment.Windows.Open[0].Cron = "0 8 * * FRI"
 	return f
 }
 
 func TestEachPathIsAskedWhatItsColumnSays(t *testing.T) {
 	builtin := []string{
 		gate.Integrity, gate.Artifacts, gate.Render, gate.HotfixRef, gate.Held, gate.Paused,
-		"tests", "validate", gate.Approvals, gate.Order,
+		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Window,
 	}
 	const y, n = true, false
+	waivable := []string{"soak", "window", "freeze"}
 	columns := map[string]struct {
 		edit  func(*gate.Facts)
 		asked []bool
 	}{
-		//                                                                    integ art rend hotf hold paus test vali appr order
-		"standard": {func(*gate.Facts) {}, []bool{y, y, y, n, y, y, y, y, y, y}},
-		"hotfix":   {func(f *gate.Facts) { f.Class = schemas.ChangeHotfix }, []bool{y, y, y, y, y, y, y, y, y, y}},
-		"rollback": {func(f *gate.Facts) { f.Rollback = true }, []bool{y, y, y, n, y, n, n, n, n, n}},
-		"removal":  {func(f *gate.Facts) { f.Retired = true }, []bool{y, n, n, n, n, y, n, n, y, n}},
-		"removal of a hotfix": {func(f *gate.Facts) { f.Retired, f.Class = true, schemas.ChangeHotfix },
-			[]bool{y, n, n, n, n, y, n, n, y, n}},
-		"first": {func(f *gate.Facts) { f.First = true }, []bool{y, y, y, n, y, y, y, y, y, n}},
+		//                                                              integ art rend hotf hold paus freez test vali appr order wind
+		"standard": {func(*gate.Facts) {}, []bool{y, y, y, n, y, y, y, y, y, y, y, y}},
+		"hotfix":   {func(f *gate.Facts) { f.Class = schemas.ChangeHotfix }, []bool{y, y, y, y, y, y, y, y, y, y, y, y}},
+		"hotfix, window waived": {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, []string{"window"} },
+			[]bool{y, y, y, y, y, y, y, y, y, y, y, n}},
+		"hotfix, freeze waived": {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, []string{"freeze"} },
+			[]bool{y, y, y, y, y, y, n, y, y, y, y, y}},
+		"standard, all waived for hotfixes": {func(f *gate.Facts) { f.Environment.Hotfix.Waives = waivable },
+			[]bool{y, y, y, n, y, y, y, y, y, y, y, y}},
+		"rollback": {func(f *gate.Facts) { f.Rollback = true }, []bool{y, y, y, n, y, n, n, n, n, n, n, n}},
+		"removal":  {func(f *gate.Facts) { f.Retired = true }, []bool{y, n, n, n, n, y, y, n, n, y, n, y}},
+		"removal of a hotfix": {func(f *gate.Facts) {
+			f.Retired, f.Class, f.Environment.Hotfix.Waives = true, schemas.ChangeHotfix, waivable
+		}, []bool{y, n, n, n, n, y, y, n, n, y, n, y}},
+		"first": {func(f *gate.Facts) { f.First = true }, []bool{y, y, y, n, y, y, y, y, y, y, n, y}},
 		"first, nothing asked": {func(f *gate.Facts) {
 			f.First, f.Class = true, schemas.ChangeHotfix
 			f.Environment = schemas.Environment{Name: "dev"}
 			f.Environment.Checks = promotion().Environment.Checks
-		}, []bool{n, y, y, n, y, y, y, y, n, n}},
+		}, []bool{n, y, y, n, y, y, y, y, y, n, n, n}},
 	}
 	for name, column := range columns {
 		f := spoilt()

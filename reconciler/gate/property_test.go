@@ -121,6 +121,11 @@ func setbacks() []setback {
 		{"other base tree", func(f *gate.Facts, _ *rand.Rand) { f.BaseTree = head }},
 		{"held", func(f *gate.Facts, _ *rand.Rand) { f.Holds = append(f.Holds, gate.Hold{Inputs: inputs}) }},
 		{"paused", func(f *gate.Facts, _ *rand.Rand) { f.Paused.Paused = true }},
+		{"frozen", func(f *gate.Facts, _ *rand.Rand) { f.Frozen.Frozen = true }},
+		{"frozen by date", func(f *gate.Facts, _ *rand.Rand) {
+			f.Environment.Windows.Freezes = freezes("2026-11-23", "2026-11-23")
+		}},
+		{"window closed", func(f *gate.Facts, _ *rand.Rand) { f.Environment.Windows.Open[0].Cron = "0 13 * * *" }},
 		{"not rendered", func(f *gate.Facts, _ *rand.Rand) { f.Rendered = false }},
 		{"does not render", func(f *gate.Facts, _ *rand.Rand) { f.RenderError = "no such file" }},
 	}

@@ -144,6 +144,9 @@ func (c Control) follow(file Control, loosened *Decision) Control {
 	if c.Paused && !file.Paused {
 		kept.Paused, kept.Reason = true, c.Reason
 	}
+	if file.Frozen == "" {
+		kept.Frozen = c.Frozen
+	}
 	for _, h := range c.Holds {
 		if !slices.ContainsFunc(kept.Holds, h.same) {
 			kept.Holds = append(slices.Clone(kept.Holds), h)
@@ -154,7 +157,7 @@ func (c Control) follow(file Control, loosened *Decision) Control {
 
 // Looser reports whether the file takes away something that is in force.
 func (c Control) Looser(file Control) bool {
-	if c.Paused && !file.Paused {
+	if c.Paused && !file.Paused || c.Frozen != "" && file.Frozen == "" {
 		return true
 	}
 	return slices.ContainsFunc(c.Holds, func(h Hold) bool { return !slices.ContainsFunc(file.Holds, h.same) })

@@ -113,6 +113,22 @@ func TestControlIsStricterAtOnceAndLooserOnlyWhenAllowed(t *testing.T) {
 	assert.Equal(t, intake.Control{}, r.Releases[name].Control)
 }
 
+func TestAFreezeAndAPauseAreTakenAwayOneByOne(t *testing.T) {
+	both := intake.Control{Paused: true, Reason: "pods crash", Frozen: "INC-7"}
+	refused := &intake.Decision{Reason: "pushed directly"}
+	r := fold(t, begin("good"), control("c1", both, nil))
+
+	thawed := intake.Control{Paused: true, Reason: "pods crash"}
+	assert.True(t, both.Looser(thawed))
+	assert.Equal(t, both, fold(t, r, control("c2", thawed, refused)).Releases[name].Control)
+	assert.Equal(t, thawed, fold(t, r, control("c2", thawed, &intake.Decision{Accepted: true})).Releases[name].Control)
+
+	reworded := intake.Control{Paused: true, Frozen: "INC-8"}
+	assert.False(t, both.Looser(reworded))
+	assert.Equal(t, "INC-8", fold(t, r, control("c2", reworded, nil)).Releases[name].Control.Frozen)
+	assert.False(t, thawed.Looser(both))
+}
+
 func TestUnreadableFilesBlockOnlyTheirRelease(t *testing.T) {
 	r := intake.Begin("c0", at, map[string]intake.Snapshot{name: {Inputs: "good"}, "production/cart": {Inputs: "fine"}})
 	r = fold(t, r, intake.Step{Commit: "c1", Releases: map[string]intake.Snapshot{

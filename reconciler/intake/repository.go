@@ -72,6 +72,8 @@ type Change struct {
 type Control struct {
 	Paused bool   `json:"paused,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// Frozen is why the release's whole environment is closed, "" when it is not.
+	Frozen string `json:"frozen,omitempty"`
 	Holds  []Hold `json:"holds,omitempty"`
 }
 
