@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-cd/sluice/gitsource"
 	"github.com/sluice-cd/sluice/gitsource/forge/forgetest"
 	"github.com/sluice-cd/sluice/gitsource/forge/github"
+	"github.com/sluice-cd/sluice/gitsource/forge/transport"
 	"github.com/sluice-cd/sluice/gitsource/gittest"
 	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/gate"
@@ -101,7 +102,7 @@ type world struct {
 
 	mu   sync.Mutex
 	now  time.Time
-	seen []github.Exchange
+	seen []transport.Exchange
 }
 
 // clock advances with everything that happens on the forge.
@@ -118,14 +119,14 @@ func (w *world) wait(d time.Duration) {
 	w.now = w.now.Add(d)
 }
 
-func (w *world) observe(e github.Exchange) {
+func (w *world) observe(e transport.Exchange) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seen = append(w.seen, e)
 }
 
 // exchanges returns what was asked of the forge since the last call.
-func (w *world) exchanges() []github.Exchange {
+func (w *world) exchanges() []transport.Exchange {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	seen := w.seen

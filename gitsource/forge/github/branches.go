@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-github/v88/github"
 
 	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/gitsource/forge/transport"
 )
 
 // Branch returns a branch of any repository ("owner/name") that the
@@ -17,7 +18,7 @@ import (
 //
 // Protected is GitHub's own flag. It says that some rule holds, not which.
 func (c *Client) Branch(ctx context.Context, fullName, name string) (forge.BranchState, error) {
-	ctx = asking(ctx, "branch")
+	ctx = transport.Asking(ctx, "branch")
 	subject := fmt.Sprintf("read branch %s of %s", name, fullName)
 	repo, err := parseRepository(fullName)
 	if err != nil {
@@ -28,7 +29,7 @@ func (c *Client) Branch(ctx context.Context, fullName, name string) (forge.Branc
 			return forge.BranchState{}, err
 		}
 	}
-	if err := plainRef(subject, name); err != nil {
+	if err := transport.PlainRef(subject, name); err != nil {
 		return forge.BranchState{}, err
 	}
 	path := fmt.Sprintf("repos/%s/%s/branches/%s", repo.owner, repo.name, url.PathEscape(name))
@@ -37,8 +38,8 @@ func (c *Client) Branch(ctx context.Context, fullName, name string) (forge.Branc
 		return forge.BranchState{}, classify(subject, err)
 	}
 	commit := answer.GetCommit().GetSHA()
-	if answer.GetName() != name || answer.Protected == nil || !shaPattern.MatchString(commit) {
-		return forge.BranchState{}, incomplete(subject, "it is about another branch or lacks its commit")
+	if answer.GetName() != name || answer.Protected == nil || !transport.IsSHA(commit) {
+		return forge.BranchState{}, transport.Incomplete(subject, "it is about another branch or lacks its commit")
 	}
 	return forge.BranchState{Repository: repo.String(), Name: name, Commit: commit, Protected: *answer.Protected}, nil
 }
@@ -50,7 +51,7 @@ func (c *Client) defaultBranch(ctx context.Context, repo repository) (string, er
 		return "", classify(subject, err)
 	}
 	if answer.GetDefaultBranch() == "" {
-		return "", incomplete(subject, "no default branch")
+		return "", transport.Incomplete(subject, "no default branch")
 	}
 	return answer.GetDefaultBranch(), nil
 }
@@ -58,13 +59,13 @@ func (c *Client) defaultBranch(ctx context.Context, repo repository) (string, er
 // Contains reports whether the commit is the branch's head or one of its
 // ancestors. A commit that the repository does not have is not contained.
 func (c *Client) Contains(ctx context.Context, branch forge.BranchState, commit string) (bool, error) {
-	ctx = asking(ctx, "compare")
+	ctx = transport.Asking(ctx, "compare")
 	subject := fmt.Sprintf("ask whether %s of %s contains %s", branch.Name, branch.Repository, commit)
 	repo, err := parseRepository(branch.Repository)
 	if err != nil {
 		return false, &forge.RejectedError{Subject: subject, Err: err}
 	}
-	if err := errors.Join(fullSHA(subject, commit), fullSHA(subject, branch.Commit)); err != nil {
+	if err := errors.Join(transport.FullSHA(subject, commit), transport.FullSHA(subject, branch.Commit)); err != nil {
 		return false, err
 	}
 	// Compared with the commit that was read with the protection flag, so
@@ -83,7 +84,7 @@ func (c *Client) Contains(ctx context.Context, branch forge.BranchState, commit 
 	case "ahead", "diverged":
 		return false, nil
 	}
-	return false, incomplete(subject, "the comparison has the unknown status %q", comparison.GetStatus())
+	return false, transport.Incomplete(subject, "the comparison has the unknown status %q", comparison.GetStatus())
 }
 
 // confirmReadable tells a missing commit, which is a fact, from a repository

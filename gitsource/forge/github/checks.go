@@ -4,27 +4,24 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/go-github/v88/github"
 
 	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/gitsource/forge/transport"
 )
-
-// maxDescription is where GitHub cuts a status description.
-const maxDescription = 140
 
 // Checks lists every check run on a commit of any repository ("owner/name")
 // that the credentials can see, re-runs included; forge.LatestChecks reduces
 // them.
 func (c *Client) Checks(ctx context.Context, fullName, commit string) ([]forge.Check, error) {
-	ctx = asking(ctx, "check-runs")
+	ctx = transport.Asking(ctx, "check-runs")
 	subject := fmt.Sprintf("list check runs on %s of %s", commit, fullName)
 	repo, err := parseRepository(fullName)
 	if err != nil {
 		return nil, &forge.RejectedError{Subject: subject, Err: err}
 	}
-	if err := fullSHA(subject, commit); err != nil {
+	if err := transport.FullSHA(subject, commit); err != nil {
 		return nil, err
 	}
 	total := -1
@@ -42,7 +39,7 @@ func (c *Client) Checks(ctx context.Context, fullName, commit string) ([]forge.C
 		return nil, err
 	}
 	if len(found) != total {
-		return nil, incomplete(subject, "%d of %d runs", len(found), total)
+		return nil, transport.Incomplete(subject, "%d of %d runs", len(found), total)
 	}
 	return checksOf(subject, commit, found)
 }
@@ -52,7 +49,7 @@ func checksOf(subject, commit string, found []*github.CheckRun) ([]forge.Check, 
 	seen := map[int64]bool{}
 	for _, run := range found {
 		if run.GetID() == 0 || seen[run.GetID()] || run.GetHeadSHA() != commit || run.GetName() == "" || run.GetStatus() == "" {
-			return nil, incomplete(subject, "run %d appears twice, or is of another commit, or lacks its state", run.GetID())
+			return nil, transport.Incomplete(subject, "run %d appears twice, or is of another commit, or lacks its state", run.GetID())
 		}
 		seen[run.GetID()] = true
 		checks = append(checks, forge.Check{
@@ -76,12 +73,12 @@ func checksOf(subject, commit string, found []*github.CheckRun) ([]forge.Check, 
 // writes nothing when the latest status of the same context already says the
 // same, so it may be repeated after any failure.
 func (c *Client) SetStatus(ctx context.Context, commit string, status forge.Status) error {
-	ctx = asking(ctx, "status")
+	ctx = transport.Asking(ctx, "status")
 	subject := fmt.Sprintf("set status %s on %s", status.Context, commit)
-	if err := fullSHA(subject, commit); err != nil {
+	if err := transport.FullSHA(subject, commit); err != nil {
 		return err
 	}
-	status.Description = oneLine(status.Description)
+	status.Description = transport.OneLine(status.Description)
 	known, err := c.statuses(ctx, subject, commit)
 	if err != nil {
 		return err
@@ -119,15 +116,7 @@ func (c *Client) statuses(ctx context.Context, subject, commit string) ([]*githu
 		return combined.Statuses, resp, nil
 	})
 	if err == nil && len(found) != total {
-		return nil, incomplete(subject, "%d of %d statuses", len(found), total)
+		return nil, transport.Incomplete(subject, "%d of %d statuses", len(found), total)
 	}
 	return found, err
-}
-
-func oneLine(s string) string {
-	runes := []rune(strings.Join(strings.Fields(s), " "))
-	if len(runes) > maxDescription {
-		return string(runes[:maxDescription-1]) + "…"
-	}
-	return string(runes)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-cd/sluice/gitsource/forge/forgetest"
 	"github.com/sluice-cd/sluice/gitsource/forge/forgetest/contract"
 	"github.com/sluice-cd/sluice/gitsource/forge/github"
+	"github.com/sluice-cd/sluice/gitsource/forge/transport"
 	"github.com/sluice-cd/sluice/gitsource/gittest"
 )
 
@@ -46,10 +47,10 @@ type world struct {
 	repo   *forgetest.Repository
 	client *github.Client
 	main   string // first commit of main
-	seen   []github.Exchange
+	seen   []transport.Exchange
 }
 
-func (w *world) observe(e github.Exchange) { w.seen = append(w.seen, e) }
+func (w *world) observe(e transport.Exchange) { w.seen = append(w.seen, e) }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()

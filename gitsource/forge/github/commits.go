@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-cd/sluice/gitsource"
 	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/gitsource/forge/transport"
 )
 
 // Push implements gitsource.Pusher: GitHub makes the commit, names the owner of
@@ -24,9 +25,9 @@ import (
 // last byte before a commit is made of it, and the commit has to have that tree
 // and that parent before a branch moves.
 func (c *Client) Push(ctx context.Context, d gitsource.Draft, _ time.Time) (string, error) {
-	ctx = asking(ctx, "commit")
+	ctx = transport.Asking(ctx, "commit")
 	subject := "commit to branch " + d.Branch
-	if err := plainRef(subject, d.Branch); err != nil {
+	if err := transport.PlainRef(subject, d.Branch); err != nil {
 		return "", fmt.Errorf("%w: %w", gitsource.ErrRefused, err)
 	}
 	if err := c.createTree(ctx, d); err != nil {
@@ -106,7 +107,7 @@ func (c *Client) createBlob(ctx context.Context, change gitsource.Change, conten
 		Content: github.Ptr(base64.StdEncoding.EncodeToString(content)), Encoding: github.Ptr("base64"),
 	})
 	if err == nil && made.GetSHA() != change.NewBlob {
-		err = incomplete("write "+change.Path, "the server made blob %q of what has to be %s", made.GetSHA(), change.NewBlob)
+		err = transport.Incomplete("write "+change.Path, "the server made blob %q of what has to be %s", made.GetSHA(), change.NewBlob)
 	}
 	return err
 }
@@ -124,8 +125,8 @@ func (c *Client) createCommit(ctx context.Context, d gitsource.Draft) (string, e
 	if same && d.Parent != "" {
 		same = made.Parents[0].GetSHA() == d.Parent
 	}
-	if !same || !shaPattern.MatchString(made.GetSHA()) {
-		return "", incomplete("make a commit for branch "+d.Branch, "it has another tree or parent")
+	if !same || !transport.IsSHA(made.GetSHA()) {
+		return "", transport.Incomplete("make a commit for branch "+d.Branch, "it has another tree or parent")
 	}
 	return made.GetSHA(), nil
 }
@@ -161,8 +162,8 @@ func (c *Client) tip(ctx context.Context, branch string) (string, error) {
 		}
 		return "", err
 	}
-	if found.GetRef() != "refs/heads/"+branch || !shaPattern.MatchString(found.GetObject().GetSHA()) {
-		return "", incomplete(subject, "it is about another branch or lacks its commit")
+	if found.GetRef() != "refs/heads/"+branch || !transport.IsSHA(found.GetObject().GetSHA()) {
+		return "", transport.Incomplete(subject, "it is about another branch or lacks its commit")
 	}
 	return found.GetObject().GetSHA(), nil
 }
@@ -172,7 +173,7 @@ func (c *Client) moved(ctx context.Context, d gitsource.Draft, commit string, re
 	subject := "move branch " + d.Branch
 	if err == nil {
 		if ref.GetObject().GetSHA() != commit {
-			return fmt.Errorf("%w: %w", gitsource.ErrUnclear, incomplete(subject, "the server put it at %q", ref.GetObject().GetSHA()))
+			return fmt.Errorf("%w: %w", gitsource.ErrUnclear, transport.Incomplete(subject, "the server put it at %q", ref.GetObject().GetSHA()))
 		}
 		return nil
 	}
@@ -180,7 +181,7 @@ func (c *Client) moved(ctx context.Context, d gitsource.Draft, commit string, re
 	var answer *github.ErrorResponse
 	var rejected *forge.RejectedError
 	switch {
-	case !wasSent(err):
+	case !transport.WasSent(err):
 		return told
 	case errors.As(err, &answer) && lostRace(answer):
 		return fmt.Errorf("%w: %w", gitsource.ErrMoved, told)

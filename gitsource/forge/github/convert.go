@@ -1,33 +1,14 @@
 package github
 
 import (
-	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/google/go-github/v88/github"
 
 	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/gitsource/forge/transport"
 )
-
-var shaPattern = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
-
-// fullSHA keeps a name that moves, or a path, from being asked about in place
-// of a commit.
-func fullSHA(subject, commit string) error {
-	if !shaPattern.MatchString(commit) {
-		return &forge.RejectedError{Subject: subject, Err: fmt.Errorf("%q is not a full commit SHA", commit)}
-	}
-	return nil
-}
-
-func plainRef(subject, branch string) error {
-	if branch == "" || strings.Contains(branch, "..") || strings.ContainsFunc(branch, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`\^:?*[~`, r) }) {
-		return &forge.RejectedError{Subject: subject, Err: fmt.Errorf("%q is not a branch name", branch)}
-	}
-	return nil
-}
 
 func userOf(u *github.User) forge.User {
 	return forge.User{ID: u.GetID(), Login: u.GetLogin(), Kind: u.GetType()}
@@ -35,8 +16,8 @@ func userOf(u *github.User) forge.User {
 
 func (c *Client) pullRequest(subject string, answer *github.PullRequest) (forge.PullRequest, error) {
 	head, base := answer.GetHead(), answer.GetBase()
-	if answer.GetNumber() == 0 || answer.GetState() == "" || !shaPattern.MatchString(head.GetSHA()) || base.GetRef() == "" || base.GetRepo().GetFullName() == "" {
-		return forge.PullRequest{}, incomplete(subject, "a pull request without number, state, head or base")
+	if answer.GetNumber() == 0 || answer.GetState() == "" || !transport.IsSHA(head.GetSHA()) || base.GetRef() == "" || base.GetRepo().GetFullName() == "" {
+		return forge.PullRequest{}, transport.Incomplete(subject, "a pull request without number, state, head or base")
 	}
 	pr := forge.PullRequest{
 		Number: answer.GetNumber(),
@@ -58,8 +39,8 @@ func (c *Client) pullRequest(subject string, answer *github.PullRequest) (forge.
 	pr.MergedAt = answer.GetMergedAt().UTC()
 	pr.MergedBy = userOf(answer.GetMergedBy())
 	pr.MergeCommit = answer.GetMergeCommitSHA()
-	if pr.MergedAt.IsZero() || !shaPattern.MatchString(pr.MergeCommit) {
-		return forge.PullRequest{}, incomplete(subject, "#%d is merged without a time or a merge commit", pr.Number)
+	if pr.MergedAt.IsZero() || !transport.IsSHA(pr.MergeCommit) {
+		return forge.PullRequest{}, transport.Incomplete(subject, "#%d is merged without a time or a merge commit", pr.Number)
 	}
 	return pr, nil
 }
@@ -74,10 +55,10 @@ func reviewOf(subject string, answer *github.PullRequestReview) (forge.Review, e
 	switch state {
 	case forge.Approved, forge.ChangesRequested, forge.Commented, forge.Dismissed, forge.Pending:
 	default:
-		return forge.Review{}, incomplete(subject, "review %d has the unknown state %q", answer.GetID(), answer.GetState())
+		return forge.Review{}, transport.Incomplete(subject, "review %d has the unknown state %q", answer.GetID(), answer.GetState())
 	}
 	if answer.GetID() == 0 || answer.SubmittedAt == nil && state != forge.Pending {
-		return forge.Review{}, incomplete(subject, "a review without id or time")
+		return forge.Review{}, transport.Incomplete(subject, "a review without id or time")
 	}
 	return forge.Review{
 		ID:          answer.GetID(),
@@ -93,8 +74,8 @@ func (c *Client) commits(subject string, found []*github.RepositoryCommit) ([]fo
 	linked := linkedEmails(found)
 	var commits []forge.PullRequestCommit
 	for _, answer := range found {
-		if !shaPattern.MatchString(answer.GetSHA()) || answer.Commit == nil {
-			return nil, incomplete(subject, "a commit without SHA or content")
+		if !transport.IsSHA(answer.GetSHA()) || answer.Commit == nil {
+			return nil, transport.Incomplete(subject, "a commit without SHA or content")
 		}
 		commit := forge.PullRequestCommit{Commit: answer.GetSHA(), Author: userOf(answer.GetAuthor()), Committer: userOf(answer.GetCommitter())}
 		for _, who := range forge.CoAuthors(answer.GetCommit().GetMessage()) {

@@ -9,9 +9,8 @@
 //     *forge.RejectedError, which a person has to resolve, or one of the facts
 //     forge.ErrNoPullRequest and forge.ErrPusherUnknown. None carries a
 //     credential.
-//   - No request is sent before the instant that the server permitted last
-//     (Retry-After, x-ratelimit-reset); until then calls are refused at once.
-//   - Credentials go to the configured host alone: redirects are never followed.
+//   - What package transport promises: the server's limits are kept, and
+//     credentials go to the configured host alone.
 //   - Identity is the numeric id; a login that has moved to another account is
 //     noticed.
 //

@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-cd/sluice/gitsource/forge"
 	"github.com/sluice-cd/sluice/gitsource/forge/forgetest"
 	"github.com/sluice-cd/sluice/gitsource/forge/github"
+	"github.com/sluice-cd/sluice/gitsource/forge/transport"
 )
 
 func dropPosts(w *world) {
@@ -238,7 +239,7 @@ func TestUnchangedAnswersAreConfirmedNotSentAgain(t *testing.T) {
 	assert.False(t, w.seen[0].Cached)
 	assert.True(t, w.seen[1].Cached)
 	assert.Equal(t, w.seen[0].Remaining, w.seen[1].Remaining, "a confirmation is free")
-	assert.Equal(t, github.Exchange{API: "pulls", Method: "GET", Code: 200, Limit: 5000, Remaining: 4999, Reset: w.seen[0].Reset}, w.seen[0])
+	assert.Equal(t, transport.Exchange{API: "pulls", Method: "GET", Code: 200, Limit: 5000, Remaining: 4999, Reset: w.seen[0].Reset}, w.seen[0])
 
 	must(t)(w.repo.Push("alice", "one", "more", map[string]string{"a": "3"}))
 	changed, err := w.client.OpenPullRequests(t.Context(), "main")

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/google/go-github/v88/github"
+
+	"github.com/sluice-cd/sluice/gitsource/forge/transport"
 )
 
 const (
@@ -27,14 +29,14 @@ func everyPage[T any](subject string, fetch func(github.ListOptions) ([]T, *gith
 		last = max(last, resp.LastPage)
 		switch {
 		case resp.NextPage != 0 && resp.NextPage != number+1:
-			return nil, incomplete(subject, "page %d is followed by page %d", number, resp.NextPage)
+			return nil, transport.Incomplete(subject, "page %d is followed by page %d", number, resp.NextPage)
 		case resp.NextPage == 0 && number < last:
-			return nil, incomplete(subject, "the list ends at page %d of %d", number, last)
+			return nil, transport.Incomplete(subject, "the list ends at page %d of %d", number, last)
 		case resp.NextPage == 0 && len(page) < perPage:
 			return items, nil
 		}
 	}
-	return nil, incomplete(subject, "the list goes on after %d pages", maxPages)
+	return nil, transport.Incomplete(subject, "the list goes on after %d pages", maxPages)
 }
 
 // lister adapts the usual shape of go-github's list calls.

@@ -8,13 +8,14 @@ import (
 	"github.com/google/go-github/v88/github"
 
 	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/gitsource/forge/transport"
 )
 
 // TeamMember reports whether the user is an active member of "org/team" (the
 // team's slug) or of one of its child teams. A team that the credentials cannot
 // see is an error, not an empty team.
 func (c *Client) TeamMember(ctx context.Context, team string, user forge.User) (bool, error) {
-	ctx = asking(ctx, "team-member")
+	ctx = transport.Asking(ctx, "team-member")
 	subject := fmt.Sprintf("ask whether %s is in %s", user.Login, team)
 	org, slug, err := forge.SplitRepository(team)
 	if err != nil {
@@ -46,12 +47,12 @@ func membershipState(subject string, membership *github.Membership) (bool, error
 	case "pending":
 		return false, nil
 	}
-	return false, incomplete(subject, "the membership has the unknown state %q", membership.GetState())
+	return false, transport.Incomplete(subject, "the membership has the unknown state %q", membership.GetState())
 }
 
 // Permission returns what the user may do in the environments repository.
 func (c *Client) Permission(ctx context.Context, user forge.User) (forge.Permission, error) {
-	ctx = asking(ctx, "permission")
+	ctx = transport.Asking(ctx, "permission")
 	subject := fmt.Sprintf("read the permission of %s in %s", user.Login, c.repository)
 	login, err := c.currentLogin(ctx, subject, user)
 	if err != nil {
@@ -62,13 +63,13 @@ func (c *Client) Permission(ctx context.Context, user forge.User) (forge.Permiss
 		return "", classify(subject, err)
 	}
 	if level.GetUser().GetID() != user.ID {
-		return "", incomplete(subject, "it is about account %d instead of %d", level.GetUser().GetID(), user.ID)
+		return "", transport.Incomplete(subject, "it is about account %d instead of %d", level.GetUser().GetID(), user.ID)
 	}
 	switch permission := forge.Permission(level.GetPermission()); permission {
 	case forge.NoPermission, forge.ReadPermission, forge.WritePermission, forge.AdminPermission:
 		return permission, nil
 	}
-	return "", incomplete(subject, "the permission %q is unknown", level.GetPermission())
+	return "", transport.Incomplete(subject, "the permission %q is unknown", level.GetPermission())
 }
 
 // currentLogin asks what the account is called now. GitHub's questions take a
@@ -82,7 +83,7 @@ func (c *Client) currentLogin(ctx context.Context, subject string, user forge.Us
 		return "", classify(subject, err)
 	}
 	if account.GetID() != user.ID || account.GetLogin() == "" {
-		return "", incomplete(subject, "account %d was answered as %d", user.ID, account.GetID())
+		return "", transport.Incomplete(subject, "account %d was answered as %d", user.ID, account.GetID())
 	}
 	return account.GetLogin(), nil
 }

@@ -9,14 +9,15 @@ import (
 	"github.com/google/go-github/v88/github"
 
 	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/gitsource/forge/transport"
 )
 
 // OpenPullRequests lists the open pull requests into the branch base, oldest
 // first. The list has neither MergedBy nor the counts of the single answer.
 func (c *Client) OpenPullRequests(ctx context.Context, base string) ([]forge.PullRequest, error) {
-	ctx = asking(ctx, "pulls")
+	ctx = transport.Asking(ctx, "pulls")
 	subject := "list open pull requests into " + base
-	if err := plainRef(subject, base); err != nil {
+	if err := transport.PlainRef(subject, base); err != nil {
 		return nil, err
 	}
 	found, err := everyPage(subject, func(opts github.ListOptions) ([]*github.PullRequest, *github.Response, error) {
@@ -47,7 +48,7 @@ func (c *Client) PullRequest(ctx context.Context, number int) (forge.PullRequest
 // pull also returns how many commits the pull request has.
 func (c *Client) pull(ctx context.Context, number int) (forge.PullRequest, int, error) {
 	subject := fmt.Sprintf("read pull request #%d", number)
-	answer, _, err := c.rest.PullRequests.Get(asking(ctx, "pull"), c.repository.owner, c.repository.name, number)
+	answer, _, err := c.rest.PullRequests.Get(transport.Asking(ctx, "pull"), c.repository.owner, c.repository.name, number)
 	if err != nil {
 		return forge.PullRequest{}, 0, classify(subject, err)
 	}
@@ -56,7 +57,7 @@ func (c *Client) pull(ctx context.Context, number int) (forge.PullRequest, int, 
 		return forge.PullRequest{}, 0, err
 	}
 	if pr.Number != number || answer.Merged == nil || answer.Commits == nil {
-		return forge.PullRequest{}, 0, incomplete(subject, "it is about another pull request or lacks its state")
+		return forge.PullRequest{}, 0, transport.Incomplete(subject, "it is about another pull request or lacks its state")
 	}
 	return pr, *answer.Commits, nil
 }
@@ -70,9 +71,9 @@ func (c *Client) pull(ctx context.Context, number int) (forge.PullRequest, int, 
 // GitHub links a fresh merge commit to its pull request after some seconds
 // only: absence shortly after the commit appeared proves nothing.
 func (c *Client) MergedPullRequest(ctx context.Context, commit, base string) (forge.PullRequest, error) {
-	ctx = asking(ctx, "commit-pulls")
+	ctx = transport.Asking(ctx, "commit-pulls")
 	subject := "find the pull request of " + commit
-	if err := fullSHA(subject, commit); err != nil {
+	if err := transport.FullSHA(subject, commit); err != nil {
 		return forge.PullRequest{}, err
 	}
 	found, err := everyPage(subject, lister(ctx, c.repository,
@@ -121,7 +122,7 @@ func choose(candidates []forge.PullRequest, commit string) (forge.PullRequest, e
 // submission, those without effect included. Pending ones, which only their
 // own author sees, are left out.
 func (c *Client) Reviews(ctx context.Context, number int) ([]forge.Review, error) {
-	ctx = asking(ctx, "reviews")
+	ctx = transport.Asking(ctx, "reviews")
 	subject := fmt.Sprintf("list reviews of #%d", number)
 	found, err := everyPage(subject, lister(ctx, c.repository,
 		func(ctx context.Context, owner, name string, opts *github.ListOptions) ([]*github.PullRequestReview, *github.Response, error) {
@@ -161,7 +162,7 @@ func (c *Client) Commits(ctx context.Context, number int) ([]forge.PullRequestCo
 	if count > maxCommits {
 		return nil, &forge.RejectedError{Subject: subject, Err: fmt.Errorf("%w: it has %d", forge.ErrTooManyCommits, count)}
 	}
-	found, err := everyPage(subject, lister(asking(ctx, "pull-commits"), c.repository,
+	found, err := everyPage(subject, lister(transport.Asking(ctx, "pull-commits"), c.repository,
 		func(ctx context.Context, owner, name string, opts *github.ListOptions) ([]*github.RepositoryCommit, *github.Response, error) {
 			return c.rest.PullRequests.ListCommits(ctx, owner, name, number, opts)
 		}))
@@ -169,7 +170,7 @@ func (c *Client) Commits(ctx context.Context, number int) ([]forge.PullRequestCo
 		return nil, err
 	}
 	if len(found) != count {
-		return nil, incomplete(subject, "%d of %d commits", len(found), count)
+		return nil, transport.Incomplete(subject, "%d of %d commits", len(found), count)
 	}
 	return c.commits(subject, found)
 }
@@ -187,7 +188,7 @@ func (c *Client) LastPushers(ctx context.Context, pr forge.PullRequest) ([]forge
 	if err != nil {
 		return nil, &forge.RejectedError{Subject: subject, Err: err}
 	}
-	pushers, err := c.pushers(asking(ctx, "activity"), subject, head, pr.Head)
+	pushers, err := c.pushers(transport.Asking(ctx, "activity"), subject, head, pr.Head)
 	if errors.Is(err, forge.ErrNotFound) {
 		return nil, fmt.Errorf("%s: %w: the server shows no activity of %s", subject, forge.ErrPusherUnknown, head)
 	}
@@ -208,13 +209,13 @@ func (c *Client) pushers(ctx context.Context, subject string, repo repository, h
 		}
 		if pushers := pushersOf(page, head); len(pushers) > 0 || resp.After == "" {
 			if len(pushers) == 0 && len(page) == perPage {
-				return nil, incomplete(subject, "a full page names no next one")
+				return nil, transport.Incomplete(subject, "a full page names no next one")
 			}
 			return pushers, nil
 		}
 		opts.After = resp.After
 	}
-	return nil, incomplete(subject, "the list goes on after %d pages", maxPages)
+	return nil, transport.Incomplete(subject, "the list goes on after %d pages", maxPages)
 }
 
 func pushersOf(page []*github.RepositoryActivity, head forge.Branch) []forge.User {

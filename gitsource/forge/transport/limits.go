@@ -1,4 +1,4 @@
-package github
+package transport
 
 import (
 	"bytes"
@@ -20,6 +20,20 @@ const (
 	// longest window that GitHub has is an hour.
 	maxPause = 2 * time.Hour
 )
+
+// An Exchange is one request and its answer, for metrics.
+type Exchange struct {
+	API    string // which question, such as "reviews"; a small fixed set
+	Method string
+	Code   int // status code; 0 when no complete answer came
+	// Cached says that the server confirmed a kept answer (304).
+	Cached bool
+	// Limit and Remaining are the server's request budget; -1 when it did not
+	// say. Reset is when the budget is full again.
+	Limit     int
+	Remaining int
+	Reset     time.Time
+}
 
 // A limitError refuses a request because the server permits none before until.
 type limitError struct {

@@ -1,4 +1,4 @@
-package github
+package transport
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
-
-	"github.com/bradleyfalzon/ghinstallation/v2"
 )
 
 // attempts is how often a read is sent at most. More belongs to the caller's
@@ -40,15 +38,14 @@ func (t *retries) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func worthRepeating(resp *http.Response, err error) bool {
-	var limit *limitError
-	var refused *ghinstallation.HTTPError
+	var refused *StatusError
 	switch {
 	case err == nil:
 		return gatewayFailure(resp.StatusCode)
-	case errors.As(err, &limit), errors.Is(err, errCredentials), errors.Is(err, errForeignHost):
+	case errors.As(err, &refused):
+		return gatewayFailure(refused.Code)
+	case !WasSent(err):
 		return false
-	case errors.As(err, &refused) && refused.Response != nil:
-		return gatewayFailure(refused.Response.StatusCode)
 	}
 	return true
 }

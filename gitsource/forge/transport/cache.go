@@ -1,4 +1,4 @@
-package github
+package transport
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ const (
 )
 
 // cache turns repeated reads into conditional ones: an answer that has not
-// changed does not count against GitHub's request budget. It forgets the least
+// changed does not count against GitHub's request budget, for one. It forgets the least
 // recently used answers beyond maxCachedBytes.
 type cache struct {
 	next http.RoundTripper

@@ -1,4 +1,4 @@
-package github
+package transport
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// requestTimeout covers one attempt, body included. GitHub itself gives
-	// up after ten seconds.
+	// requestTimeout covers one attempt, body included. Forges themselves give
+	// up earlier.
 	requestTimeout = 30 * time.Second
 	// maxAnswerBytes bounds what one answer may take. The largest real ones,
 	// comparisons with patches, stay below 10 MiB.
