@@ -24,6 +24,10 @@
 // changes or breaks meanwhile leaves the way back open. What renders to something
 // else than was verified is kept as it is while its share of the traffic moves.
 //
+// What is pushed during a rollout is asked about while the rollout goes on, with
+// little patience, since what has traffic is looked at every second. Only once its
+// gates pass does it take the candidate's place.
+//
 // # What it does not do
 //
 // It decides nothing itself. Package release decides what follows from an

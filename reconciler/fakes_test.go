@@ -84,6 +84,10 @@ type world struct {
 	gitAway   error
 
 	forgeAway string
+	// forgeHangs answers only once nobody listens any more.
+	forgeHangs bool
+	// asks lists what the gates were asked about.
+	asks      []environments.Candidate
 	proposals []environments.Proposal
 	statuses  []string
 
@@ -383,6 +387,10 @@ func (w *world) Facts(ctx context.Context, rules environments.Rules, c environme
 	defer w.enter()()
 	if _, err := w.call(ctx, "Facts.Facts", false); err != nil {
 		return gate.Facts{}, err
+	}
+	if w.asks = append(w.asks, c); w.forgeHangs {
+		<-ctx.Done()
+		return gate.Facts{}, ctx.Err()
 	}
 	environment, _ := rules.Policy.Environment(c.Key.Environment)
 	facts := gate.Facts{

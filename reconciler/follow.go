@@ -84,7 +84,7 @@ func (p *pass) retire(ctx context.Context) error {
 		return nil
 	}
 	want := release.Want{Promotion: release.Promotion{Commit: p.of.Commit, At: p.of.At}}
-	facts, err := p.facts(ctx, environments.Candidate{Key: p.key, Want: want, Retired: true, Changes: p.unproven()})
+	facts, err := p.facts(ctx, environments.Candidate{Key: p.key, Want: want, Retired: true}, p.record.Stable)
 	if err != nil {
 		return err
 	}
@@ -121,12 +121,11 @@ func (p *pass) asked(commit string, again time.Time) {
 	p.asks[p.key] = ask{commit, again}
 }
 
-// unproven lists the changes since what is stable. What was stable earlier does
-// not end the list: going back to it is a change like any other.
-func (p *pass) unproven() []intake.Change {
-	return p.of.Unproven(func(inputs string) bool {
-		return p.record.Stable != nil && p.record.Stable.Inputs == inputs
-	})
+// unproven lists the changes since a revision that was proven, nil for none. What
+// was stable earlier does not end the list: going back to it is a change like any
+// other.
+func (p *pass) unproven(trusted *release.Revision) []intake.Change {
+	return p.of.Unproven(func(inputs string) bool { return trusted != nil && trusted.Inputs == inputs })
 }
 
 // begin compares what git asks for with what runs, before anything was decided.

@@ -22,7 +22,7 @@ const (
 )
 
 // plan freezes the policy for the rollout that may begin now.
-func (p *pass) plan(ctx context.Context, judged *release.Judged, output render.Output) error {
+func (p *pass) plan(ctx context.Context, q release.Query, judged *release.Judged, output render.Output) error {
 	environment, _ := p.rules.Policy.Environment(p.key.Environment)
 	judged.Plan = planOf(environment, p.rules.Services[p.key.Service], judged.Promotion.Class)
 	judged.Workload, judged.Manifest = output.WorkloadHash, output.ManifestHash
@@ -30,15 +30,15 @@ func (p *pass) plan(ctx context.Context, judged *release.Judged, output render.O
 		judged.Plan.Steps = []int{100}
 		return nil
 	}
-	if judged.Outcome != release.Proceed {
-		return nil
+	if judged.Outcome != release.Proceed || p.record.Phase != release.Pending {
+		return nil // it does not begin yet
 	}
-	return p.planInPlace(ctx, judged, output)
+	return p.planInPlace(ctx, q, judged, output)
 }
 
 // planInPlace finds out whether only scale or shared objects change. Then the
 // objects keep the names of the stable revision.
-func (p *pass) planInPlace(ctx context.Context, judged *release.Judged, output render.Output) error {
+func (p *pass) planInPlace(ctx context.Context, q release.Query, judged *release.Judged, output render.Output) error {
 	stable, err := p.render(ctx, p.planned, *p.record.Stable)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (p *pass) planInPlace(ctx context.Context, judged *release.Judged, output r
 	if !same || stable.WorkloadHash != output.WorkloadHash {
 		return nil // what runs was rendered otherwise and would be restarted
 	}
-	renamed := p.record.Candidate.Revision
+	renamed := q.Want.Revision
 	renamed.ID = p.record.Stable.ID
 	if output, err = p.render(ctx, p.planned, renamed); err != nil {
 		return err

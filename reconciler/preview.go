@@ -75,8 +75,7 @@ func (c *Reconciler) previewOne(ctx context.Context, candidate environments.Cand
 	if !p.located() {
 		return verdict{candidate.Key.String(), forge.StatusPending, p.lost.Error()}, nil
 	}
-	candidate.Changes = p.unproven()
-	facts, err := p.facts(ctx, candidate)
+	facts, err := p.facts(ctx, candidate, p.record.Stable)
 	if err != nil {
 		return verdict{}, err
 	}

@@ -15,44 +15,20 @@ import (
 	"github.com/sluice-cd/sluice/reconciler/render"
 )
 
-// prove asks the gates about a pending candidate, when it is time to.
+// prove asks the gates about a pending candidate, or about what waits behind a
+// rollout, when it is time to.
 func (p *pass) prove(ctx context.Context) error {
 	r := p.record
-	if r.Phase != release.Pending || !p.located() || r.Gates != nil && p.now.Before(r.Recheck) {
+	q, due := release.Asking(r, p.now)
+	if !due || !p.located() {
 		return nil
 	}
-	if p.of.Problem != "" || p.of.Inputs != r.Candidate.Revision.Inputs {
+	if p.of.Problem != "" || p.of.Inputs != q.Want.Revision.Inputs {
 		return nil // git does not ask for it any more; Kept says why
 	}
-	output, renderErr := p.render(ctx, p.planned, r.Candidate.Revision)
-	var refusal *render.Refusal
-	if renderErr != nil && !errors.As(renderErr, &refusal) {
-		return fmt.Errorf("render the candidate of %s: %w", p.key, renderErr)
-	}
-	judged := release.Judged{Commit: r.Candidate.Promotion.Commit, Recheck: p.now.Add(p.Poll), Place: p.planned}
-	if r.Candidate.Promotion.Genesis {
-		judged.Outcome, judged.Reason = release.Proceed, "part of the baseline"
-		judged.Promotion = r.Candidate.Promotion
-		judged.Promotion.Policy = p.git.Policy
-		if refusal != nil {
-			judged.Outcome, judged.Reason = release.Wait, "it does not render: "+refusal.Error()
-		}
-	} else if err := p.ask(ctx, &judged, output, refusal); err != nil {
+	judged, err := p.judgement(ctx, q)
+	if err != nil {
 		return err
-	}
-	if err := p.plan(ctx, &judged, output); err != nil {
-		return err
-	}
-	if from := r.Place.Namespace; r.Stable != nil && from != "" && from != p.planned.Namespace && judged.Outcome == release.Proceed {
-		judged.Outcome = release.Wait
-		judged.Reason = fmt.Sprintf("the policy moves it from namespace %s to %s, which no rollout can do: retire it first, or put the namespace back", from, p.planned.Namespace)
-	}
-	if unread := p.Reconciler.unread(p.now); unread != "" && judged.Outcome == release.Proceed {
-		judged.Outcome, judged.Reason = release.Wait, "every gate passes, but "+unread
-		judged.Recheck = p.now.Add(time.Second)
-	}
-	if p.Observe && judged.Outcome == release.Proceed {
-		judged.Outcome, judged.Reason = release.Wait, "every gate passes; it would be deployed if this daemon did not only observe"
 	}
 	p.apply(judged)
 	if p.Observe && p.record.Reason != r.Reason {
@@ -61,9 +37,72 @@ func (p *pass) prove(ctx context.Context) error {
 	return nil
 }
 
+// behindTimeout bounds the questions about what waits behind a rollout: what has
+// traffic is looked at every second, and no forge may keep it waiting for long.
+const behindTimeout = 5 * time.Second
+
+// judgement is judge, except that behind a rollout an answer that does not come is
+// one that is waited for: the rollout has no part in it.
+func (p *pass) judgement(ctx context.Context, q release.Query) (release.Judged, error) {
+	if p.record.Phase == release.Pending {
+		return p.judge(ctx, q)
+	}
+	ctx, cancel := context.WithTimeout(ctx, behindTimeout)
+	defer cancel()
+	judged, err := p.judge(ctx, q)
+	if err != nil {
+		judged.Outcome, judged.Reason = release.Wait, "the gates could not be asked: "+err.Error()
+	}
+	return judged, nil
+}
+
+// judge asks everybody who has a say in a promotion.
+func (p *pass) judge(ctx context.Context, q release.Query) (release.Judged, error) {
+	judged := release.Judged{Commit: q.Want.Promotion.Commit, Recheck: p.now.Add(p.Poll), Place: p.planned}
+	output, renderErr := p.render(ctx, p.planned, q.Want.Revision)
+	var refusal *render.Refusal
+	if renderErr != nil && !errors.As(renderErr, &refusal) {
+		return judged, fmt.Errorf("render the candidate of %s: %w", p.key, renderErr)
+	}
+	if q.Want.Promotion.Genesis {
+		judged.Outcome, judged.Reason = release.Proceed, "part of the baseline"
+		judged.Promotion = q.Want.Promotion
+		judged.Promotion.Policy = p.git.Policy
+		if refusal != nil {
+			judged.Outcome, judged.Reason = release.Wait, "it does not render: "+refusal.Error()
+		}
+	} else if err := p.ask(ctx, q, &judged, output, refusal); err != nil {
+		return judged, err
+	}
+	if err := p.plan(ctx, q, &judged, output); err != nil {
+		return judged, err
+	}
+	p.hesitate(&judged)
+	return judged, nil
+}
+
+// hesitate keeps what passes every gate from beginning where that could not go
+// well now.
+func (p *pass) hesitate(judged *release.Judged) {
+	if judged.Outcome != release.Proceed {
+		return
+	}
+	from, unread := p.record.Place.Namespace, p.Reconciler.unread(p.now)
+	switch {
+	case p.record.Stable != nil && from != "" && from != p.planned.Namespace:
+		judged.Outcome = release.Wait
+		judged.Reason = fmt.Sprintf("the policy moves it from namespace %s to %s, which no rollout can do: retire it first, or put the namespace back", from, p.planned.Namespace)
+	case unread != "":
+		judged.Outcome, judged.Reason = release.Wait, "every gate passes, but "+unread
+		judged.Recheck = p.now.Add(time.Second)
+	case p.Observe:
+		judged.Outcome, judged.Reason = release.Wait, "every gate passes; it would be deployed if this daemon did not only observe"
+	}
+}
+
 // ask fills in what the gates say.
-func (p *pass) ask(ctx context.Context, judged *release.Judged, output render.Output, refusal *render.Refusal) error {
-	facts, err := p.facts(ctx, environments.Candidate{Key: p.key, Want: *p.record.Candidate, Changes: p.unproven()})
+func (p *pass) ask(ctx context.Context, q release.Query, judged *release.Judged, output render.Output, refusal *render.Refusal) error {
+	facts, err := p.facts(ctx, environments.Candidate{Key: p.key, Want: q.Want}, q.Trusted)
 	if err != nil {
 		return err
 	}
@@ -72,7 +111,7 @@ func (p *pass) ask(ctx context.Context, judged *release.Judged, output render.Ou
 	summary := gate.Summarize(results)
 	judged.Gates, judged.Reason = gates(results), summary.Title
 	judged.Outcome = outcome(summary.Outcome)
-	judged.Promotion = promotion(p.record.Candidate.Promotion, facts, p.git.Policy)
+	judged.Promotion = promotion(q.Want.Promotion, facts, p.git.Policy)
 	judged.Decision = decision(*judged, output, results)
 	if !summary.NextCheck.IsZero() && summary.NextCheck.Before(judged.Recheck) {
 		judged.Recheck = summary.NextCheck
@@ -95,9 +134,9 @@ func describe(facts *gate.Facts, output render.Output, refusal *render.Refusal) 
 }
 
 // facts gathers what git, the forge, the environment before and this release's
-// own record know.
-func (p *pass) facts(ctx context.Context, c environments.Candidate) (gate.Facts, error) {
-	c.Stable, c.Genesis = p.record.Stable, p.git.Genesis
+// own record know. What changed up to the trusted revision is proven.
+func (p *pass) facts(ctx context.Context, c environments.Candidate, trusted *release.Revision) (gate.Facts, error) {
+	c.Stable, c.Genesis, c.Changes = trusted, p.git.Genesis, p.unproven(trusted)
 	facts, err := p.Facts.Facts(ctx, p.rules, c, p.now)
 	if err != nil {
 		return facts, err

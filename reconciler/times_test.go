@@ -100,7 +100,7 @@ func TestAFreezeStopsWhatRunsAndAHotfixThatThePolicyExempts(t *testing.T) {
 				assert.Equal(t, "v3", w.stable())
 				return
 			}
-			assert.Equal(t, release.Pending, w.record(checkout).Phase)
+			assert.Equal(t, release.Progressing, w.record(checkout).Phase, "what it may not take the place of stays where it is")
 			assert.Contains(t, release.Explain(w.record(checkout), time.Now()).Text(), "production is frozen: INC-7")
 		})
 	}

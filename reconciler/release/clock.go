@@ -80,6 +80,7 @@ func (r Record) finished(outcome, reason string) *Evidence {
 // revert sends traffic back. It is the only way into reverting.
 func (r Record) revert(cause Cause, measurement string, now time.Time) Record {
 	measurement = clip(measurement)
+	r = r.reconsider(cause)
 	r.Rollout.Rollback = &Rollback{
 		ID:    fmt.Sprintf("%s-%s-%s-%d", r.Key.Environment, r.Key.Service, r.Candidate.Revision.ID, r.Attempt),
 		Cause: cause, Measurement: measurement, DetectedAt: now,

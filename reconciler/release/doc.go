@@ -32,13 +32,15 @@
 //	preparing    verifying    Seen      ready, and the only step is 100 %
 //	preparing    reverting    Seen      the workload or its health failed
 //	preparing    reverting    Tick      not ready in time
-//	preparing    reverting    Wanted    superseded or retired
+//	preparing    reverting    Judged    a newer promotion passes every gate
+//	preparing    reverting    Wanted    git asks for the stable inputs again, or retired
 //	progressing  progressing  Tick      the step is over and nothing speaks against the candidate
 //	progressing  verifying    Tick      the same before 100 %
 //	progressing  reverting    Measured  worse than stable, over-exposed, or silent for too long
 //	progressing  reverting    Seen      health failed
 //	progressing  reverting    Tick      not proven by the deadline
-//	progressing  reverting    Wanted    superseded or retired
+//	progressing  reverting    Judged    a newer promotion passes every gate
+//	progressing  reverting    Wanted    git asks for the stable inputs again, or retired
 //	verifying    stable       Tick      the window is over: the candidate is stable
 //	verifying    pending      Tick      the same, and a newer promotion waited
 //	verifying    reverting    Measured  a first deployment over its limit

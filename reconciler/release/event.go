@@ -43,9 +43,9 @@ const (
 	Reject  Outcome = "reject"
 )
 
-// Judged carries the gates' answers about the candidate.
+// Judged carries the gates' answers about what Asking named.
 type Judged struct {
-	Commit   string // the candidate's promotion commit
+	Commit   string // its promotion commit
 	Gates    []Gate
 	Outcome  Outcome
 	Reason   string

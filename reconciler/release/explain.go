@@ -28,8 +28,10 @@ type Explanation struct {
 
 	Stable    *Named `json:"stable,omitempty"`
 	Candidate *Named `json:"candidate,omitempty"`
-	// Waiting is the promotion that comes after the candidate.
-	Waiting *Named `json:"waiting,omitempty"`
+	// Waiting is the promotion that comes after the candidate, and WaitsFor what
+	// keeps it from taking the candidate's place.
+	Waiting  *Named   `json:"waiting,omitempty"`
+	WaitsFor []string `json:"waitsFor,omitempty"`
 
 	// InPlace: only scale or shared objects change, so that nothing is split.
 	InPlace     bool      `json:"inPlace,omitempty"`
@@ -96,6 +98,7 @@ func Explain(r Record, now time.Time) Explanation {
 	}
 	if r.Next != nil {
 		e.Waiting = named(&r.Next.Revision, r.Next.Promotion)
+		e.WaitsFor = r.waitsFor()
 	}
 	if r.rolling() {
 		e = e.rollout(r)
@@ -103,6 +106,26 @@ func Explain(r Record, now time.Time) Explanation {
 	e = e.phase(r, now).hindered(r)
 	e.Title = e.title()
 	return e
+}
+
+// waitsFor says what keeps the next promotion from taking the candidate's place.
+func (r Record) waitsFor() (out []string) {
+	for _, g := range r.Queued.Gates {
+		if g.Verdict != "pass" {
+			out = append(out, words(g.Name, g.Reason))
+		}
+	}
+	switch {
+	case r.Phase == Reverting || r.Phase == Restoring:
+		return []string{"the candidate to leave"}
+	case len(out) > 0:
+		return out
+	case r.Queued.Recheck.IsZero():
+		return []string{"its gates, which have not been asked yet"}
+	case r.Phase == Verifying:
+		return []string{"the candidate, which has all traffic and is proven first"}
+	}
+	return []string{r.Queued.Reason}
 }
 
 func named(v *Revision, p Promotion) *Named {

@@ -3,6 +3,7 @@ package release_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,13 +71,19 @@ func signature(r release.Record) string {
 	case release.Stable, release.Pending, release.Rejected: // where a debt can be in the way
 		parts = append(parts, len(r.Owed) > 0)
 	case release.Preparing, release.Progressing:
-		parts = append(parts, !r.PausedSince.IsZero())
+		parts = append(parts, !r.PausedSince.IsZero(), owesReject(r))
+	case release.Verifying:
+		parts = append(parts, owesReject(r))
 	default: // what every phase has is all that counts
 	}
 	if o.Rollback != nil {
 		parts = append(parts, o.Rollback.Cause)
 	}
 	return fmt.Sprint(parts...)
+}
+
+func owesReject(r release.Record) bool {
+	return slices.ContainsFunc(r.Owed, func(i release.Intent) bool { return i.Kind == release.CommitReject })
 }
 
 func candidateVersion(r release.Record) string {
@@ -115,6 +122,12 @@ func events(r release.Record, now time.Time) []release.Event {
 		release.Seen{Observed: crashing(r, now)}, release.Seen{Observed: crashing(r, now.Add(time.Minute))}, release.Seen{Observed: guarded(r, now)},
 		release.Done{ID: "foreign"}, release.Erred{ID: "foreign", Reason: "no"},
 		release.Measured{Attempt: r.Attempt + 1, Step: r.Rollout.Step}, release.Measured{Attempt: r.Attempt, Step: r.Rollout.Step},
+	}
+	if r.Next != nil {
+		leave := canary()
+		leave.OnReject = "none"
+		out = append(out, judgedOf(*r.Next, release.Wait, canary()), judgedOf(*r.Next, release.Reject, canary()),
+			judgedOf(*r.Next, release.Reject, leave), judgedOf(*r.Next, release.Proceed, canary()))
 	}
 	for _, i := range r.Owed {
 		out = append(out, release.Done{ID: i.ID, Commit: "rollback-commit"}, release.Erred{ID: i.ID, Reason: "the branch is protected"})

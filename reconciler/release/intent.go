@@ -45,7 +45,8 @@ type Commit struct {
 	// Good is the commit that the directory is restored from; "" when git has
 	// nothing to go back to, so that only the hold is to be written.
 	Good string `json:"good"`
-	// Previous is the stable revision, nil when there was none.
+	// Previous is the revision that Good asks for: the stable one, or the candidate
+	// where what waited behind it was refused. Nil when there was none.
 	Previous *Revision `json:"previous,omitempty"`
 	Rollback *Rollback `json:"rollback,omitempty"`
 	// Verdict is the newest one of the analysis, where there was one.

@@ -90,6 +90,7 @@ func checkStep(t *testing.T, s step) {
 	checkTraffic(t, s)
 	checkRepetition(t, s)
 	checkUnknown(t, s)
+	checkUnproven(t, s)
 	if _, moved := s.arrow(); moved {
 		checkStorage(t, s.after)
 		checkExit(t, s.after, s.now)
@@ -188,6 +189,31 @@ func checkUnknown(t *testing.T, s step) {
 			assert.False(t, moved, "moved by a cluster that says nothing")
 		}
 	case release.Wanted, release.Kept, release.Adopted, release.Judged, release.Controlled, release.Done, release.Erred, release.Tick, release.Troubled:
+	}
+}
+
+// checkUnproven: what git asks for stops no rollout before the gates have passed
+// it, unless it is what was proven; and what they refuse leaves git for what it
+// said before.
+func checkUnproven(t *testing.T, s step) {
+	t.Helper()
+	before, after := s.before, s.after
+	serving := before.Phase == release.Preparing || before.Phase == release.Progressing || before.Phase == release.Verifying
+	if w, ok := s.event.(release.Wanted); ok && serving && !w.Retired && w.Want.Revision.Inputs != inputs(before.Stable) {
+		assert.Equal(t, release.Desired(before), release.Desired(after), "an unproven promotion moved something")
+	}
+	for _, i := range after.Owed {
+		if i.Kind != release.CommitReject || after.Phase == release.Stable {
+			continue
+		}
+		good := after.Candidate.Promotion.Before
+		switch {
+		case after.Phase != release.Rejected:
+			good = after.Candidate.Revision.Commit
+		case after.Stable != nil:
+			good = after.Stable.Commit
+		}
+		assert.Equal(t, good, i.Commit.Good, "%s: a refused promotion leaves git for something else", after.Phase)
 	}
 }
 

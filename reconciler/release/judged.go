@@ -5,19 +5,20 @@ import (
 	"time"
 )
 
-// judged takes the gates' answers about the pending candidate.
+// judged takes the gates' answers about the pending candidate, or about what
+// waits behind a rollout.
 func (r Record) judged(e Judged, now time.Time) Record {
-	if r.Phase != Pending || r.Candidate.Promotion.Commit != e.Commit {
-		return r
-	}
 	if len(e.Gates) == 0 {
 		e.Gates = nil
 	}
-	r.Gates, r.Decision, r.Recheck, r.Reason = e.Gates, e.Decision, plain(e.Recheck), clip(e.Reason)
-	if e.Promotion.Commit == e.Commit {
-		e.Promotion.At = plain(e.Promotion.At)
-		r.Candidate = &Want{Revision: r.Candidate.Revision, Promotion: e.Promotion}
+	switch q, _ := Asking(r, now); {
+	case e.Commit == "" || q.Want.Promotion.Commit != e.Commit:
+		return r
+	case r.Phase != Pending:
+		return r.judgedNext(e, now)
 	}
+	r.Gates, r.Decision, r.Recheck, r.Reason = e.Gates, e.Decision, plain(e.Recheck), clip(e.Reason)
+	r.Candidate = &Want{Revision: r.Candidate.Revision, Promotion: e.completed(r.Candidate.Promotion)}
 	switch e.Outcome {
 	case Proceed:
 		if r.Reason = r.delayed(e.Plan); r.Reason == "" {
@@ -32,13 +33,20 @@ func (r Record) judged(e Judged, now time.Time) Record {
 
 // delayed is why a rollout does not begin although every gate passes.
 func (r Record) delayed(plan Plan) string {
+	if !r.PausedSince.IsZero() {
+		return "paused in control.yaml"
+	}
+	return r.unready(plan)
+}
+
+// unready is delayed without the pause, which is about the rollout under way and
+// may spare what comes after it: a hotfix in a freeze.
+func (r Record) unready(plan Plan) string {
 	unwritten := slices.ContainsFunc(r.Owed, func(i Intent) bool {
 		return i.Kind == WriteEvidence && i.Evidence.Kind == ofRollout
 	})
 	problem := plan.check(r.Stable == nil)
 	switch {
-	case !r.PausedSince.IsZero():
-		return "paused in control.yaml"
 	case unwritten:
 		// Rollouts without a trace would be worse than none, and a record that
 		// collects the traces of many would grow too large to be saved.
@@ -67,21 +75,49 @@ func (r Record) begin(e Judged, now time.Time) Record {
 	return r.enter(Preparing, "the gates passed; the candidate is applied without traffic", now)
 }
 
+// completed is how a promotion came to be wanted, as far as the answer knows more.
+func (e Judged) completed(p Promotion) Promotion {
+	if e.Promotion.Commit != e.Commit {
+		return p
+	}
+	p = e.Promotion
+	p.At = plain(p.At)
+	return p
+}
+
 func (r Record) reject(e Judged, now time.Time) Record {
-	commit := r.Candidate.Promotion.Commit
+	refused := refusal{*r.Candidate, r.Reason, r.Stable, r.wayBack()}
+	return r.enter(Rejected, r.Reason, now).refuse(refused, e, now)
+}
+
+// A refusal is a promotion that the gates refused for good, and what git says
+// once it is taken out again.
+type refusal struct {
+	want     Want
+	reason   string
+	previous *Revision
+	good     string
+}
+
+// refuse owes the evidence of a refusal and, where the policy has it so, the
+// commit that puts git right.
+func (r Record) refuse(f refusal, e Judged, now time.Time) Record {
+	about := f.want.Promotion.Commit
 	r.Attempt++
-	r = r.enter(Rejected, r.Reason, now)
-	r = r.owe(WriteEvidence, commit, now, Intent{Evidence: &Evidence{
-		Kind: ofRejection, Outcome: "rejected", Reason: r.Reason,
-		Candidate: r.Candidate, Previous: r.Stable, Gates: e.Gates, Decision: e.Decision,
+	r = r.owe(WriteEvidence, about, now, Intent{Evidence: &Evidence{
+		Kind: ofRejection, Outcome: "rejected", Reason: f.reason,
+		Candidate: &f.want, Previous: f.previous, Gates: e.Gates, Decision: e.Decision,
 	}})
-	if e.Plan.OnReject != "revert" || r.wayBack() == "" {
+	if !e.Plan.reverts() || f.good == "" {
 		return r
 	}
-	return r.owe(CommitReject, commit, now, Intent{Commit: &Commit{
-		Bad: *r.Candidate, Good: r.wayBack(), Previous: r.Stable, Gates: e.Gates, Reason: r.Reason,
+	return r.owe(CommitReject, about, now, Intent{Commit: &Commit{
+		Bad: f.want, Good: f.good, Previous: f.previous, Gates: e.Gates, Reason: f.reason,
 	}})
 }
+
+// reverts reports whether a refused promotion is taken out of git.
+func (p Plan) reverts() bool { return p.OnReject == "revert" }
 
 // wayBack is the commit whose bytes of the release's directory are good.
 func (r Record) wayBack() string {

@@ -118,7 +118,8 @@ func (r Record) stableInputs() string {
 
 // forget drops the candidate and everything that was about it.
 func (r Record) forget() Record {
-	r.Candidate, r.Next, r.Rollout = nil, nil, Rollout{}
+	r = r.unqueue()
+	r.Candidate, r.Rollout = nil, Rollout{}
 	r.Gates, r.Decision, r.Recheck = nil, "", time.Time{}
 	r.FrozenFrom, r.Guarded = "", ""
 	return r
@@ -126,7 +127,7 @@ func (r Record) forget() Record {
 
 // pend makes want the candidate and asks the gates anew.
 func (r Record) pend(want Want, now time.Time) Record {
-	r = r.forget()
+	r = r.moot().forget()
 	r.Candidate = &want
 	reason := "waiting for the gates"
 	if want.Promotion.Genesis {
@@ -209,9 +210,10 @@ func (r Record) owe(kind IntentKind, about string, now time.Time, i Intent) Reco
 	return r
 }
 
-// drop takes back what is owed of a kind, because it became moot.
-func (r Record) drop(kind IntentKind) Record {
-	r.Owed = slices.DeleteFunc(slices.Clone(r.Owed), func(o Intent) bool { return o.Kind == kind })
+// moot takes back the commit that a refusal owes, because git has moved on or what
+// it would go back to has.
+func (r Record) moot() Record {
+	r.Owed = slices.DeleteFunc(slices.Clone(r.Owed), func(o Intent) bool { return o.Kind == CommitReject })
 	if len(r.Owed) == 0 {
 		r.Owed = nil
 	}

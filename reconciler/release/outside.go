@@ -100,7 +100,7 @@ func (r Record) done(e Done, now time.Time) Record {
 	}
 	switch intent.Kind {
 	case CommitReject:
-		if r.Phase == Rejected {
+		if r.Phase == Rejected && intent.Commit.Bad.Promotion.Commit == r.Candidate.Promotion.Commit {
 			return r.settle("rejected; git says again what runs", now)
 		}
 	case CommitRollback:

@@ -54,9 +54,14 @@ type Record struct {
 	Candidate *Want `json:"candidate,omitempty"`
 	// Next waits for the candidate to leave: a queue of one, the newest wins.
 	Next *Want `json:"next,omitempty"`
+	// Queued is what the gates say of Next while a rollout is under way.
+	Queued Answer `json:"queued,omitzero"`
 	// Settled is the promotion commit that was last closed without becoming
 	// stable. Git may say it again until the revert commit has been read.
 	Settled string `json:"settled,omitempty"`
+	// Refused is the same for a promotion that the gates refused while it waited
+	// behind a rollout.
+	Refused string `json:"refused,omitempty"`
 
 	// Gates is the last answer of every gate about the candidate.
 	Gates []Gate `json:"gates,omitempty"`
@@ -66,7 +71,8 @@ type Record struct {
 
 	// Rollout is the attempt under way, or the last one.
 	Rollout Rollout `json:"rollout,omitzero"`
-	// Attempt numbers the rollouts, so that no two share an intent id.
+	// Attempt numbers the rollouts and the refusals, so that no two share an
+	// intent id.
 	Attempt int `json:"attempt"`
 
 	// Kept is why what runs is kept although git no longer asks for it.

@@ -53,15 +53,20 @@ func inPlace() release.Plan {
 }
 
 func judged(r release.Record, outcome release.Outcome, plan release.Plan) release.Judged {
+	return judgedOf(*r.Candidate, outcome, plan)
+}
+
+// judgedOf is an answer about a promotion, such as the one that waits.
+func judgedOf(w release.Want, outcome release.Outcome, plan release.Plan) release.Judged {
 	return release.Judged{
-		Commit: r.Candidate.Promotion.Commit, Outcome: outcome, Plan: plan,
+		Commit: w.Promotion.Commit, Outcome: outcome, Plan: plan,
 		Gates: []release.Gate{
 			{Name: "approvals", Verdict: "pass", Reason: "1 of 1 approvals", Evidence: []string{"bob https://forge.example.com/7"}},
 			{Name: "window", Verdict: verdictOf(outcome), Reason: "the window opens 10:00", Unblocks: "time"},
 		},
 		Reason: "waiting: the window opens 10:00", Decision: "decision", Recheck: t0.Add(time.Hour),
-		Workload: "workload-" + r.Candidate.Revision.Version, Manifest: "manifest-" + r.Candidate.Revision.Version,
-		Promotion: r.Candidate.Promotion,
+		Workload: "workload-" + w.Revision.Version, Manifest: "manifest-" + w.Revision.Version,
+		Promotion: w.Promotion,
 	}
 }
 

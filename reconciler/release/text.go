@@ -29,6 +29,9 @@ func (e Explanation) Text() string {
 	line("stable", e.Stable.text())
 	line("candidate", e.Candidate.text())
 	line("waiting", e.Waiting.text())
+	for _, what := range e.WaitsFor {
+		line("waits for", what)
+	}
 	line("step", e.Step.text())
 	line("window", until(e.WindowEnds))
 	line("deadline", until(e.Deadline))

@@ -96,7 +96,7 @@ func parse(t *testing.T, r release.Record, now time.Time, words []string) releas
 	case "adopted":
 		return release.Adopted{Revision: revision(args[0]), Same: has("same"), Ours: !has("foreign"), Differs: after(args, "differs")}
 	case "judged":
-		return parseJudged(r, args)
+		return parseJudged(t, r, args)
 	case "seen":
 		return release.Seen{Observed: parseSeen(r, now, args)}
 	case "measured":
@@ -123,7 +123,13 @@ func after(args []string, word string) string {
 	return ""
 }
 
-func parseJudged(r release.Record, args []string) release.Event {
+func parseJudged(t *testing.T, r release.Record, args []string) release.Event {
+	t.Helper()
+	about := r.Candidate
+	if args[0] == "next" {
+		about, args = r.Next, args[1:]
+	}
+	require.NotNil(t, about)
 	plans := map[string]release.Plan{"": canary(), "canary": canary(), "at-once": atOnce(), "in-place": inPlace()}
 	plan := plans[""]
 	if len(args) > 1 {
@@ -135,7 +141,7 @@ func parseJudged(r release.Record, args []string) release.Event {
 	if slices.Contains(args, "foreign") {
 		return release.Judged{Commit: "foreign", Outcome: release.Outcome(args[0]), Plan: plan}
 	}
-	return judged(r, release.Outcome(args[0]), plan)
+	return judgedOf(*about, release.Outcome(args[0]), plan)
 }
 
 func parseSeen(r release.Record, now time.Time, args []string) release.Observed {
@@ -269,6 +275,7 @@ func flat(r release.Record) map[string]string {
 		"paused since": clock(r.PausedSince), "step began": clock(o.StepBegan), "step ends": clock(o.StepEnds),
 		"window ends": clock(o.WindowEnds), "deadline": clock(o.Deadline), "ready by": clock(o.ReadyBy),
 		"silent until": clock(o.SilentUntil), "stable": "", "candidate": "", "next": "",
+		"next waits": r.Queued.Reason, "refused": r.Refused,
 	}
 	if r.Stable != nil {
 		out["stable"] = r.Stable.Version + " of " + r.Stable.Commit

@@ -2,8 +2,8 @@ package release
 
 import "time"
 
-// wanted takes what git asks for. Before 100 % a newer wish supersedes the
-// rollout; afterwards it waits.
+// wanted takes what git asks for. A newer wish waits behind a rollout until it is
+// proven; see judgedNext.
 func (r Record) wanted(e Wanted, now time.Time) Record {
 	if e.Retired {
 		r.Kept = ""
@@ -21,10 +21,8 @@ func (r Record) wanted(e Wanted, now time.Time) Record {
 		return r.wantedWhenPending(e.Want, now)
 	case Rejected:
 		return r.wantedWhenRejected(e.Want, now)
-	case Preparing, Progressing:
+	case Preparing, Progressing, Verifying:
 		return r.wantedWhenRolling(e.Want, now)
-	case Verifying:
-		return r.wantedWhenVerifying(e.Want, now)
 	case Reverting, Restoring:
 		return r.queue(e.Want)
 	case Frozen, Removing:
@@ -39,7 +37,7 @@ func (r Record) wantedWhenStable(w Want, now time.Time) Record {
 	if w.Revision.Inputs == r.stableInputs() {
 		return r.restate(w)
 	}
-	if w.Promotion.Commit == r.Settled {
+	if w.Promotion.Commit == r.Settled || w.Promotion.Commit == r.Refused {
 		return r // closed already; git still says so until its revert is read
 	}
 	return r.pend(w, now)
@@ -74,40 +72,20 @@ func (r Record) wantedWhenRejected(w Want, now time.Time) Record {
 	case r.Candidate.Promotion.Commit == w.Promotion.Commit:
 		return r
 	case w.Revision.Inputs == r.stableInputs():
-		return r.drop(CommitReject).settle("git asks for the stable revision again", now).restate(w)
+		return r.moot().settle("git asks for the stable revision again", now).restate(w)
 	}
-	return r.drop(CommitReject).pend(w, now)
+	return r.pend(w, now)
 }
 
+// wantedWhenRolling lets a rollout go on while the gates are asked about what git
+// asks for now: whoever may push could stop every rollout otherwise. Only the way
+// back is free. In an incident it must not wait for a review, it leads to what was
+// proven, and what a stranger could do with it is to delay.
 func (r Record) wantedWhenRolling(w Want, now time.Time) Record {
-	switch w.Revision.Inputs {
-	case r.Candidate.Revision.Inputs:
-		return r
-	case r.stableInputs():
-		return r.revert(Superseded, "git asks for the stable revision again", now)
-	}
-	r.Next = &w
-	return r.revert(Superseded, "superseded by a newer promotion", now)
-}
-
-func (r Record) wantedWhenVerifying(w Want, now time.Time) Record {
 	if w.Revision.Inputs == r.stableInputs() {
-		r.Next = nil // git no longer asks for it either
-		return r.revert(Superseded, "git asks for the stable revision again", now)
+		return r.unqueue().revert(Superseded, "git asks for the stable revision again", now)
 	}
 	return r.queue(w)
-}
-
-// queue keeps the newest wish that is neither the candidate nor stable.
-func (r Record) queue(w Want) Record {
-	r.Next = nil
-	if r.Candidate != nil && w.Revision.Inputs == r.Candidate.Revision.Inputs {
-		return r
-	}
-	if w.Revision.Inputs != r.stableInputs() {
-		r.Next = &w
-	}
-	return r
 }
 
 // wantedAfterAll ends a removal: what was taken away of stable is applied again,
@@ -131,12 +109,11 @@ func (r Record) retire(now time.Time) Record {
 		if r.Stable == nil && r.Phase == Stable {
 			return r.enter(Removed, "retired; nothing of it runs", now)
 		}
-		return r.drop(CommitReject).forget().enter(Removing, "retired: draining and pruning", now)
+		return r.moot().forget().enter(Removing, "retired: draining and pruning", now)
 	case Preparing, Progressing, Verifying:
-		r.Next = nil
-		return r.revert(Superseded, "the release is being retired", now)
+		return r.unqueue().revert(Superseded, "the release is being retired", now)
 	case Reverting, Restoring:
-		r.Next = nil
+		return r.unqueue()
 	case Removing, Removed:
 	}
 	return r

@@ -64,7 +64,7 @@ func (t text) directory() string {
 	case t.restores() && t.Previous == nil:
 		return "The directory is what it was before the promotion. Nothing serves."
 	case t.restores() && t.Rollback == nil:
-		return "The directory is what it was, which is what runs. Promote again once what\nstood in the way is mended."
+		return "The directory is what it was before. Promote again once what stood in the\nway is mended."
 	case t.restores():
 		return "Traffic was moved back before this commit was made. The directory is what\nit was when what runs now was promoted."
 	}
