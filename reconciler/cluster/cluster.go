@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
@@ -45,7 +48,10 @@ var (
 type Config struct {
 	REST      *rest.Config
 	Namespace string // Sluice's own, for records and inventories; it has to exist
-	Log       *slog.Logger
+	// Namespaces are those that releases may run in. Nothing outside of them is
+	// read, so that rights in them are enough. Empty means all.
+	Namespaces []string
+	Log        *slog.Logger
 	// Wake, if set, is called with a release whose objects or pods changed. It
 	// is a hint, may come more than once, and must not block.
 	Wake func(release.Key)
@@ -55,12 +61,13 @@ type resourceClient = dynamic.ResourceInterface
 
 // A Cluster is one Kubernetes cluster.
 type Cluster struct {
-	client    *dynamic.DynamicClient
-	kinds     *kinds
-	namespace string
-	log       *slog.Logger
-	watches   *watches
-	contests  *contests
+	client     *dynamic.DynamicClient
+	kinds      *kinds
+	namespace  string
+	namespaces []string
+	log        *slog.Logger
+	watches    *watches
+	contests   *contests
 
 	ready       sync.Map // release.Key → map[string]time.Time: when each pod was first ready
 	inventories sync.Map // release.Key → inventory, as last saved or loaded
@@ -87,12 +94,13 @@ func New(config Config) (*Cluster, error) {
 		return nil, fmt.Errorf("configure Kubernetes discovery: %w", err)
 	}
 	return &Cluster{
-		client:    client,
-		kinds:     newKinds(discoverer),
-		namespace: config.Namespace,
-		log:       config.Log,
-		watches:   newWatches(config.Log, config.Wake),
-		contests:  &contests{corrected: map[identity][]time.Time{}},
+		client:     client,
+		kinds:      newKinds(discoverer),
+		namespace:  config.Namespace,
+		namespaces: slices.Clone(config.Namespaces),
+		log:        config.Log,
+		watches:    newWatches(config.Log, config.Wake),
+		contests:   &contests{corrected: map[identity][]time.Time{}},
 	}, nil
 }
 
@@ -104,12 +112,33 @@ func (c *Cluster) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { c.watches.run(ctx) })
-	c.kinds.run(ctx, func(m *meta.RESTMapping) {
-		if err := c.watches.add(m.GroupVersionKind.GroupKind(), c.client.Resource(m.Resource)); err != nil {
-			c.log.Error("kind not watched", "kind", m.GroupVersionKind.String(), "reason", err)
-		}
-	})
+	c.kinds.run(ctx, c.follow)
 	return ctx.Err()
+}
+
+// follow watches a kind wherever releases may run.
+func (c *Cluster) follow(m *meta.RESTMapping) {
+	kind, resource := m.GroupVersionKind.GroupKind(), c.client.Resource(m.Resource)
+	namespaces := c.namespaces
+	if len(namespaces) == 0 || m.Scope.Name() != meta.RESTScopeNameNamespace {
+		namespaces = []string{metav1.NamespaceAll}
+	}
+	for _, namespace := range namespaces {
+		if err := c.watches.add(scope{kind, namespace}, resource.Namespace(namespace)); err != nil {
+			c.log.Error("kind not watched", "kind", kind.String(), "namespace", namespace, "reason", err)
+		}
+	}
+}
+
+// reaches refuses a namespace that is not watched: everything in it would look
+// as if it were gone.
+func (c *Cluster) reaches(namespace string) error {
+	if len(c.namespaces) == 0 || slices.Contains(c.namespaces, namespace) {
+		return nil
+	}
+	return fmt.Errorf("namespace %s is not one of those that the daemon may use (%s): add it to cluster.namespaces "+
+		"in the daemon's configuration, and give the daemon its rights there: %w",
+		namespace, strings.Join(c.namespaces, ", "), ErrRefused)
 }
 
 // basics are the kinds that are watched from the start: those that health and
@@ -139,14 +168,14 @@ func (c *Cluster) resource(gvk schema.GroupVersionKind, namespace string) (resou
 // stored depends on it.
 func (c *Cluster) now() time.Time { return time.Now() }
 
-// synced makes sure that every kind in use is watched and that its cache has
-// been filled. An ErrUnknown wraps why not.
-func (c *Cluster) synced(kinds map[schema.GroupKind]schema.GroupVersionKind) error {
+// synced makes sure that every kind in use is watched in the namespace and that
+// its cache has been filled. An ErrUnknown wraps why not.
+func (c *Cluster) synced(namespace string, kinds map[schema.GroupKind]schema.GroupVersionKind) error {
 	for kind, gvk := range kinds {
 		if _, err := c.kinds.mapping(gvk); err != nil {
 			return err
 		}
-		k := c.watches.kind(kind)
+		k := c.watches.at(kind, namespace)
 		if k == nil {
 			return fmt.Errorf("%w: kind %s is not watched yet", ErrUnknown, kind)
 		}
@@ -158,9 +187,9 @@ func (c *Cluster) synced(kinds map[schema.GroupKind]schema.GroupVersionKind) err
 }
 
 // trouble is why the caches may be behind; nil when all of them are current.
-func (c *Cluster) trouble(kinds map[schema.GroupKind]schema.GroupVersionKind) error {
+func (c *Cluster) trouble(namespace string, kinds map[schema.GroupKind]schema.GroupVersionKind) error {
 	for kind, gvk := range kinds {
-		if k := c.watches.kind(kind); k != nil && k.trouble() != nil {
+		if k := c.watches.at(kind, namespace); k != nil && k.trouble() != nil {
 			return fmt.Errorf("%w: watch %s: %w", ErrUnknown, gvk.Kind, k.trouble())
 		}
 	}

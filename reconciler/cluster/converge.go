@@ -45,8 +45,11 @@ func (c *Cluster) Converge(ctx context.Context, key release.Key, state release.S
 
 // open looks at what there is and plans.
 func (c *Cluster) open(ctx context.Context, r request) (*pass, error) {
+	if err := c.reaches(r.options.Namespace); err != nil {
+		return nil, err
+	}
 	p := &pass{plan: &plan{request: r}, kinds: kindsOf(r.manifests, r.options), claimed: map[identity]*live{}}
-	if err := c.synced(p.kinds); err != nil {
+	if err := c.synced(p.options.Namespace, p.kinds); err != nil {
 		return nil, err
 	}
 	if err := c.look(p); err != nil {
@@ -61,7 +64,7 @@ func (c *Cluster) open(ctx context.Context, r request) (*pass, error) {
 			p.kinds[e.gvk().GroupKind()] = e.gvk()
 		}
 	}
-	if err := c.synced(p.kinds); err != nil {
+	if err := c.synced(p.options.Namespace, p.kinds); err != nil {
 		return nil, err
 	}
 	return p, c.look(p)
@@ -108,7 +111,7 @@ func (c *Cluster) converge(ctx context.Context, p *pass) error {
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
-	if err := c.trouble(p.kinds); err != nil {
+	if err := c.trouble(p.options.Namespace, p.kinds); err != nil {
 		return err // never delete by what a cache said before its watch broke
 	}
 	return c.settle(ctx, p)

@@ -24,7 +24,7 @@ func (c *Cluster) Observe(ctx context.Context, key release.Key, state release.St
 	}
 	p, err := c.open(ctx, request{key: key, state: state, manifests: manifests, options: options})
 	if err == nil {
-		err = c.trouble(p.kinds)
+		err = c.trouble(p.options.Namespace, p.kinds)
 	}
 	if err != nil {
 		return c.unknowable(state, err), fmt.Errorf("observe %s: %w", key, err)

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
@@ -35,15 +34,16 @@ const ownWritesLast = 30 * time.Second
 // behind.
 const silence = 3 * time.Second
 
-// watches holds one informer for each kind that any release uses. Informers
-// are shared by all releases and see only objects with the release label.
+// watches holds one informer for each kind that any release uses, in each
+// namespace or for all. Informers are shared by all releases and see only
+// objects with the release label.
 type watches struct {
 	log   *slog.Logger
 	wake  func(release.Key)
 	added chan struct{} // a hint that kinds has grown
 
 	mu    sync.Mutex // guards the following
-	kinds map[schema.GroupKind]*watched
+	kinds map[scope]*watched
 	// own has what our last write to an object answered, until the informer
 	// has caught up with it; a nil object is a deletion.
 	own map[identity]ownWrite
@@ -55,9 +55,15 @@ type ownWrite struct {
 	at     time.Time
 }
 
-// watched is one kind.
+// A scope is one kind in one namespace, or in all of them for "".
+type scope struct {
+	kind      schema.GroupKind
+	namespace string
+}
+
+// watched is one scope.
 type watched struct {
-	resource dynamic.NamespaceableResourceInterface
+	resource resourceClient
 	informer cache.SharedIndexInformer
 	failure  atomic.Pointer[error] // of the last list or watch request; nil when it worked
 	asking   atomic.Int64          // when a request without an answer yet began, in Unix nanoseconds; 0 when there is none
@@ -68,7 +74,7 @@ func newWatches(log *slog.Logger, wake func(release.Key)) *watches {
 	return &watches{
 		log: log, wake: wake,
 		added: make(chan struct{}, 1),
-		kinds: map[schema.GroupKind]*watched{},
+		kinds: map[scope]*watched{},
 		own:   map[identity]ownWrite{},
 	}
 }
@@ -105,24 +111,28 @@ func (w *watches) all() []*watched {
 	return all
 }
 
-func (w *watches) kind(kind schema.GroupKind) *watched {
+// at is what sees objects of the kind in the namespace; nil when nothing does.
+func (w *watches) at(kind schema.GroupKind, namespace string) *watched {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.kinds[kind]
+	if k := w.kinds[scope{kind, namespace}]; k != nil {
+		return k
+	}
+	return w.kinds[scope{kind, metav1.NamespaceAll}]
 }
 
-// add makes sure that there is an informer for the kind.
-func (w *watches) add(kind schema.GroupKind, resource dynamic.NamespaceableResourceInterface) error {
+// add makes sure that there is an informer for the scope.
+func (w *watches) add(s scope, resource resourceClient) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.kinds[kind] != nil {
+	if w.kinds[s] != nil {
 		return nil
 	}
 	k := &watched{resource: resource}
-	if err := k.prepare(kind, w); err != nil {
-		return fmt.Errorf("watch %s: %w", kind, err)
+	if err := k.prepare(s.kind, w); err != nil {
+		return fmt.Errorf("watch %s: %w", s.kind, err)
 	}
-	w.kinds[kind] = k
+	w.kinds[s] = k
 	select {
 	case w.added <- struct{}{}:
 	default:
