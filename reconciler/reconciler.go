@@ -55,6 +55,8 @@ type Reconciler struct {
 	failures map[release.Key]int
 	asks     map[release.Key]ask
 	watches  map[release.Key]watch
+	// rounds has when each part of the loop that is at work now began.
+	rounds map[string]time.Time
 	// announced is the last status shown, by commit and context.
 	announced map[string]string
 }
@@ -67,7 +69,7 @@ func New(cfg Config) *Reconciler {
 	return &Reconciler{
 		Config: cfg, queue: newQueue(), records: map[release.Key]stored{},
 		failures: map[release.Key]int{}, asks: map[release.Key]ask{},
-		watches: map[release.Key]watch{}, announced: map[string]string{},
+		watches: map[release.Key]watch{}, announced: map[string]string{}, rounds: map[string]time.Time{},
 	}
 }
 
@@ -86,8 +88,8 @@ func (c *Reconciler) Run(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.every(ctx, c.Poll, c.IntakeOnce) })
-	group.Go(func() error { return c.every(ctx, c.Poll, c.PreviewOnce) })
+	group.Go(func() error { return c.every(ctx, c.Poll, "reading the branch", c.IntakeOnce) })
+	group.Go(func() error { return c.every(ctx, c.Poll, "looking at open pull requests", c.PreviewOnce) })
 	for range workers {
 		group.Go(func() error { return c.work(ctx) })
 	}
@@ -99,9 +101,12 @@ func (c *Reconciler) Run(ctx context.Context) error {
 }
 
 // every runs once, again and again. An error is a reason to try later.
-func (c *Reconciler) every(ctx context.Context, pause time.Duration, once func(context.Context) error) error {
+func (c *Reconciler) every(ctx context.Context, pause time.Duration, name string, once func(context.Context) error) error {
 	for {
-		if err := once(ctx); err != nil && ctx.Err() == nil {
+		done := c.round(name)
+		err := once(ctx)
+		done()
+		if err != nil && ctx.Err() == nil {
 			c.Log.Warn("will try again", "error", err)
 		}
 		select {
@@ -127,6 +132,7 @@ func (c *Reconciler) work(ctx context.Context) error {
 func (c *Reconciler) one(ctx context.Context, key release.Key) time.Time {
 	bounded, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
+	defer c.round("a pass over " + key.String())()
 	wake, err := c.Once(bounded, key)
 	switch {
 	case err == nil:

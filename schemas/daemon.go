@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"reflect"
 	"slices"
@@ -24,6 +25,9 @@ type Daemon struct {
 	Forge DaemonForge `json:"forge"`
 	// Where the daemon keeps its mirror of the repository.
 	DataDir string `json:"dataDir"`
+	// Address of /health/startup, /health/live and /health/ready, such as :8080.
+	// Default: none.
+	Listen string `json:"listen,omitempty"`
 	// Where records are kept and, unless the policy says otherwise, where releases run.
 	Cluster DaemonCluster `json:"cluster,omitzero"`
 	// Places to read metrics from.
@@ -75,6 +79,9 @@ type DaemonCluster struct {
 	Context string `json:"context,omitempty"`
 	// Default: sluice.
 	Namespace string `json:"namespace,omitempty"`
+	// The namespaces that releases run in: nothing outside of them is read or
+	// written. Default: all, which needs rights in the whole cluster.
+	Namespaces []string `json:"namespaces,omitempty"`
 }
 
 // DaemonMetrics is one Prometheus server.
@@ -150,6 +157,9 @@ func (d Daemon) Validate() Problems {
 	}
 	if d.Poll.Std() < time.Second/10 {
 		ps.add("poll", "write at least 100ms", "%s is too often", d.Poll)
+	}
+	if _, _, err := net.SplitHostPort(d.Listen); d.Listen != "" && err != nil {
+		ps.add("listen", "write an address such as :8080 or 127.0.0.1:8080", "%q is not an address", d.Listen)
 	}
 	d.Forge.validate(&ps)
 	d.Commits.validate(&ps)

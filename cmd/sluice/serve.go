@@ -112,7 +112,11 @@ func serve(ctx context.Context, flags serveFlags, log *slog.Logger) error {
 		Genesis:   flags.genesis, Environments: cfg.Environments, Observe: flags.observe, Poll: cfg.Poll.Std(), Log: log,
 	})
 	waker.to(loop.Wake)
-	return runAll(ctx, kube.Run, loop.Run)
+	health, err := newHealthServer(cfg.Listen, loop, log)
+	if err != nil {
+		return err
+	}
+	return runAll(ctx, kube.Run, loop.Run, health.Run)
 }
 
 // runAll runs until the first error or the end of the context, which is none.
@@ -190,7 +194,7 @@ func newCluster(cfg schemas.DaemonCluster, w *waker, log *slog.Logger) (*cluster
 	if err != nil {
 		return nil, err
 	}
-	return cluster.New(cluster.Config{REST: config, Namespace: cfg.Namespace, Log: log, Wake: w.wake})
+	return cluster.New(cluster.Config{REST: config, Namespace: cfg.Namespace, Namespaces: cfg.Namespaces, Log: log, Wake: w.wake})
 }
 
 // restConfig is the cluster that the daemon runs in, or the one it is told.
