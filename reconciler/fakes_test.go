@@ -96,7 +96,9 @@ type world struct {
 	salt   string // what another version of the renderer would do differently
 	builds int
 
-	live       map[release.Key]runs
+	live map[release.Key]runs
+	// byHand is what runs under names that its authors gave it, by inputs.
+	byHand     map[release.Key]string
 	sick       map[string]bool // revisions whose pods crash
 	clusterErr error
 	achievable float64 // share that replicas give
@@ -139,6 +141,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{
 		t: t, byPort: map[string]int{}, decoded: map[release.Key]decoded{}, docs: map[string]document{}, live: map[release.Key]runs{},
 		sick: map[string]bool{}, hotfixes: map[string]bool{}, badRates: map[string]float64{}, evidence: map[string]string{}, hang: map[release.Key]bool{},
+		byHand: map[release.Key]string{},
 	}
 	production := schemas.Environment{
 		Name: "production", Namespace: "{service}-{environment}",
@@ -517,6 +520,22 @@ func (w *world) allowed(key release.Key, state release.State, hashes map[string]
 
 // readyAfter is how long a workload takes.
 const readyAfter = 3 * time.Second
+
+// Compare finds what was put there by hand.
+func (w *world) Compare(ctx context.Context, key release.Key, plain render.Output) (bool, string, error) {
+	defer w.enter()()
+	if _, err := w.call(ctx, "Cluster.Compare", false); err != nil {
+		return false, "", err
+	}
+	inputs := w.byHand[key]
+	if w.clusterErr != nil || inputs == "" {
+		return false, "", w.clusterErr
+	}
+	if git := strings.TrimSuffix(plain.WorkloadHash, w.salt); git != inputs {
+		return true, fmt.Sprintf("the inputs are %s and git says %s", inputs, git), nil
+	}
+	return true, "", nil
+}
 
 func (w *world) Observe(ctx context.Context, key release.Key, state release.State, _ map[string]render.Output, place release.Place) (release.Observed, error) {
 	defer w.enter()()

@@ -142,24 +142,56 @@ func (p *pass) begin(ctx context.Context, want release.Want) error {
 	if err != nil {
 		return err
 	}
-	e := release.Adopted{Revision: want.Revision, Place: p.planned}
 	others, itself := split(observed, want.Revision.ID)
 	switch {
 	case observed.Revisions[want.Revision.ID].Readiness == release.Unknowable:
 		return fmt.Errorf("look at what runs of %s: the cluster does not say", p.key)
 	case len(others) > 0:
-		e.Differs = fmt.Sprintf("revision %s runs and git says %s", strings.Join(others, " and "), want.Revision.ID)
-	case itself && p.of.Genesis:
-		e.Same, e.Ours = true, true
-		if e.Revision, err = p.rendered(ctx, want.Revision); err != nil {
-			return err
-		}
+		p.apply(release.Adopted{Revision: want.Revision, Place: p.planned,
+			Differs: fmt.Sprintf("revision %s runs and git says %s", strings.Join(others, " and "), want.Revision.ID)})
+		return nil
 	case !p.of.Genesis && p.record.Phase == release.Stable:
 		p.apply(release.Wanted{Want: want})
 		return nil
 	}
+	return p.adopt(ctx, want.Revision, itself)
+}
+
+// adopt tells the record what runs of the baseline: under the revision's own
+// names (ours), under those that its authors gave it, or not at all.
+func (p *pass) adopt(ctx context.Context, revision release.Revision, ours bool) error {
+	found, differs, err := p.compare(ctx, revision)
+	if err != nil {
+		return err
+	}
+	e := release.Adopted{Revision: revision, Place: p.planned, Differs: differs}
+	switch {
+	case ours && found:
+		e.Differs = fmt.Sprintf("revision %s runs beside a workload that Sluice did not create; delete one of them", revision.ID)
+	case differs == "" && found && !p.of.Genesis:
+		e.Differs = "git has moved on from it, and what runs equals what git says now; name that commit with --genesis"
+	case p.of.Genesis && (ours || found && differs == ""):
+		e.Same, e.Ours = true, ours
+		if e.Revision, err = p.rendered(ctx, revision); err != nil {
+			return err
+		}
+	}
 	p.apply(e)
 	return nil
+}
+
+// compare asks what runs under the names that the revision's authors gave it.
+func (p *pass) compare(ctx context.Context, revision release.Revision) (found bool, differs string, err error) {
+	in, err := p.Releases.Manifests(p.key, revision, p.planned.Namespace)
+	if err != nil {
+		return false, "", err
+	}
+	in.Revision = ""
+	plain, err := p.Renderer.Build(ctx, in)
+	if err != nil {
+		return false, "", err
+	}
+	return p.Cluster.Compare(ctx, p.key, plain)
 }
 
 // running asks what runs where a revision would.

@@ -55,9 +55,13 @@ type Renderer interface {
 // triggered, does not wait for readiness and may be called at any time. Observe
 // says what it looks like; a question it could not answer is an error or an
 // unknown readiness, never an absence. Both take manifests by revision id.
+// Compare says whether something runs under the names that its authors gave it
+// (plain is rendered without a revision) and in what it differs; "" when it does
+// not. It writes nothing.
 type Cluster interface {
 	Converge(ctx context.Context, key release.Key, state release.State, manifests map[string]render.Output, place release.Place) error
 	Observe(ctx context.Context, key release.Key, state release.State, manifests map[string]render.Output, place release.Place) (release.Observed, error)
+	Compare(ctx context.Context, key release.Key, plain render.Output) (found bool, differs string, err error)
 }
 
 // A Meter reads the counters of rollouts. What cannot be read is in the ticks; an

@@ -92,6 +92,8 @@ func (p *pass) hesitate(judged *release.Judged) {
 	case p.record.Stable != nil && from != "" && from != p.planned.Namespace:
 		judged.Outcome = release.Wait
 		judged.Reason = fmt.Sprintf("the policy moves it from namespace %s to %s, which no rollout can do: retire it first, or put the namespace back", from, p.planned.Namespace)
+	case p.record.Adopted:
+		judged.Outcome, judged.Reason = release.Wait, "its workload runs under names that Sluice did not give it, and moving it is not possible yet"
 	case unread != "":
 		judged.Outcome, judged.Reason = release.Wait, "every gate passes, but "+unread
 		judged.Recheck = p.now.Add(time.Second)

@@ -187,6 +187,10 @@ func resource(name string) schema.GroupVersionResource {
 	switch name {
 	case "deployments":
 		return schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: name}
+	case "horizontalpodautoscalers":
+		return schema.GroupVersionResource{Group: "autoscaling", Version: "v2", Resource: name}
+	case "poddisruptionbudgets":
+		return schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: name}
 	case "httproutes":
 		return schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: name}
 	}
@@ -195,6 +199,11 @@ func resource(name string) schema.GroupVersionResource {
 
 func (x *site) objects(kind string) dynamic.ResourceInterface {
 	return x.raw.Resource(resource(kind)).Namespace(x.shop.namespace)
+}
+
+// any reaches whatever kind an object is of.
+func (x *site) any(o *unstructured.Unstructured) dynamic.ResourceInterface {
+	return x.objects(strings.ToLower(o.GetKind()) + "s")
 }
 
 func (x *site) get(kind, name string) *unstructured.Unstructured {

@@ -123,3 +123,12 @@ func RememberReady(key release.Key, looks ...map[string]release.RevisionStatus) 
 		c.rememberReady(key, look)
 	}
 }
+
+// Differences says how two contents differ.
+func Differences(live, git map[string]any, secret bool) []string {
+	var lines []string
+	for _, d := range differences("", live, git) {
+		lines = append(lines, d.words(secret))
+	}
+	return lines
+}

@@ -161,17 +161,9 @@ func (p *plan) keeps(revision string) bool {
 // again, and the hash by which it is known to be applied.
 func (p *plan) want(o *unstructured.Unstructured, revision string) (*wanted, error) {
 	id := identify(o)
-	if id.groupKind() == kindSecret {
-		// stringData is never read back, so it would look like drift for ever.
-		if err := normalize.Unstructured(o); err != nil {
-			return nil, fmt.Errorf("normalize %s: %w", id, err)
-		}
+	if err := clean(o); err != nil {
+		return nil, err
 	}
-	o.Object = withoutNulls(o.Object).(map[string]any)
-	for _, field := range []string{"creationTimestamp", "uid", "resourceVersion", "generation", "managedFields", "selfLink"} {
-		unstructured.RemoveNestedField(o.Object, "metadata", field)
-	}
-	unstructured.RemoveNestedField(o.Object, "status")
 	setLabel(o, labelRelease, labelOf(p.key))
 	adopted := p.adopts(id)
 	if adopted {
@@ -192,6 +184,22 @@ func (p *plan) want(o *unstructured.Unstructured, revision string) (*wanted, err
 func (p *plan) adopts(id identity) bool {
 	l := p.seen[id]
 	return p.adopted[id] || l != nil && l.adoptedBy(p.key)
+}
+
+// clean takes out of an object what is not for its author to say.
+func clean(o *unstructured.Unstructured) error {
+	if id := identify(o); id.groupKind() == kindSecret {
+		// stringData is never read back, so it would look like drift for ever.
+		if err := normalize.Unstructured(o); err != nil {
+			return fmt.Errorf("normalize %s: %w", id, err)
+		}
+	}
+	o.Object = withoutNulls(o.Object).(map[string]any)
+	for _, field := range []string{"creationTimestamp", "uid", "resourceVersion", "generation", "managedFields", "selfLink"} {
+		unstructured.RemoveNestedField(o.Object, "metadata", field)
+	}
+	unstructured.RemoveNestedField(o.Object, "status")
+	return nil
 }
 
 // withoutNulls drops null fields: applying one means to remove it, which can

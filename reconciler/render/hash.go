@@ -31,12 +31,14 @@ func workloadHash(workload []*unstructured.Unstructured) (string, error) {
 		if is(o, "policy", "PodDisruptionBudget") {
 			continue
 		}
-		fixed = append(fixed, withoutScale(o))
+		fixed = append(fixed, WithoutScale(o))
 	}
 	return hashObjects(fixed)
 }
 
-func withoutScale(o *unstructured.Unstructured) *unstructured.Unstructured {
+// WithoutScale is a workload object without its size: what remains is what a
+// change of starts a rollout. The argument is left as it is.
+func WithoutScale(o *unstructured.Unstructured) *unstructured.Unstructured {
 	fields := []string{"minReplicas", "maxReplicas"}
 	switch {
 	case is(o, "apps", "Deployment"), is(o, "apps", "StatefulSet"):
