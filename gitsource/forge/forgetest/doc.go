@@ -6,9 +6,9 @@
 // (package gittest) and pull requests are really merged by git; refs/pull/N/head
 // and refs/pull/N/merge are there to fetch. What the REST API says is derived
 // from the repository and from the little state that GitHub keeps beside it:
-// pull requests, reviews, check runs, statuses, activity, people. Its answers
-// have the shape of GitHub's own OpenAPI description; package contract holds
-// them to it.
+// pull requests, their reviews and changes of base, check runs, statuses,
+// activity, people. Its answers have the shape of GitHub's own OpenAPI
+// description; package contract holds them to it.
 //
 // Who calls decides who acts: the token names the user or the App. Rules that
 // GitHub enforces for everybody hold here too (no approval of one's own pull

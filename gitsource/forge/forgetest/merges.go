@@ -41,11 +41,12 @@ func (p *pull) merge(user *User, want mergeRequest) (string, error) {
 		if err := errors.Join(p.mergeable(want.SHA), p.repo.mayMerge(p.snapshot())); err != nil {
 			return err
 		}
-		before, err := p.repo.git.SHA("refs/heads/" + p.base)
+		now := p.snapshot()
+		before, err := p.repo.git.SHA("refs/heads/" + now.base)
 		if err != nil {
 			return err
 		}
-		sha, err = p.repo.git.Merge(p.base, p.headSHA, gittest.Method(want.Method), p.mergeMessage(want), user.identity())
+		sha, err = p.repo.git.Merge(now.base, now.headSHA, gittest.Method(want.Method), p.mergeMessage(want), user.identity())
 		if errors.Is(err, gittest.ErrConflict) {
 			return &refusal{code: 405, message: "Pull Request is not mergeable"}
 		}
@@ -99,6 +100,8 @@ func (p *pull) noteMerge(user *User, before, sha string) error {
 	p.open, p.mergedAt, p.mergedBy, p.mergeCommit, p.baseSHA = false, server.now(), user, sha, before
 	p.closedAt = p.mergedAt
 	p.landed = append(strings.Fields(landed), strings.Fields(proposed)...)
+	p.noteLocked("merged", user, sha)
+	p.noteLocked("closed", user, "")
 	return nil
 }
 
@@ -111,7 +114,7 @@ func (p *pull) tryMerge() error {
 	if !now.open {
 		return nil
 	}
-	base, err := p.repo.git.SHA("refs/heads/" + p.base)
+	base, err := p.repo.git.SHA("refs/heads/" + now.base)
 	if err != nil || now.trial.base == base && now.trial.head == now.headSHA {
 		return err
 	}

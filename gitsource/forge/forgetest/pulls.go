@@ -3,6 +3,7 @@ package forgetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,6 +45,7 @@ type pull struct {
 	landed      []string // commits that the merge brought to the base
 	trial       trial
 	reviews     []*review
+	events      []event
 }
 
 // A trial is GitHub's test merge of an open pull request.
@@ -203,7 +205,7 @@ func (p *pull) commitSHAs() ([]string, error) {
 	now := p.snapshot()
 	base := now.baseSHA
 	if now.open {
-		base = "refs/heads/" + p.base
+		base = "refs/heads/" + now.base
 	}
 	out, err := p.repo.git.Git("rev-list", "--reverse", "--topo-order", base+".."+now.headSHA)
 	return strings.Fields(out), err
@@ -214,7 +216,7 @@ func (p *pull) snapshot() pull {
 	p.repo.server.mu.Lock()
 	defer p.repo.server.mu.Unlock()
 	taken := *p
-	taken.reviews = nil
+	taken.reviews, taken.events = nil, slices.Clone(p.events)
 	for _, made := range p.reviews {
 		of := *made
 		taken.reviews = append(taken.reviews, &of)

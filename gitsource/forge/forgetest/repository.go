@@ -1,6 +1,7 @@
 package forgetest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -259,8 +260,12 @@ func (r *Repository) noteMoves(user *User, before map[string]string, kind string
 		if from == to {
 			continue
 		}
-		r.noteMove(user, name, from, to, kind)
-		if err := r.server.followHeads(r, name, to); err != nil {
+		how := kind
+		if how == "" {
+			how = r.moveKind(from, to)
+		}
+		r.noteMove(user, name, from, to, how)
+		if err := errors.Join(r.server.followHeads(r, name, to), r.followBases(user, name, to, how)); err != nil {
 			return err
 		}
 	}
@@ -268,9 +273,6 @@ func (r *Repository) noteMoves(user *User, before map[string]string, kind string
 }
 
 func (r *Repository) noteMove(user *User, branch, from, to, kind string) {
-	if kind == "" {
-		kind = r.moveKind(from, to)
-	}
 	r.server.mu.Lock()
 	defer r.server.mu.Unlock()
 	r.activity = append(r.activity, activity{

@@ -46,6 +46,7 @@ func (s *Server) route() {
 		"GET /repos/{owner}/{repo}/commits/{ref}/status":                   (*call).combinedStatus,
 		"GET /repos/{owner}/{repo}/commits/{ref}/statuses":                 (*call).listStatuses,
 		"GET /repos/{owner}/{repo}/compare/{basehead}":                     (*call).compare,
+		"GET /repos/{owner}/{repo}/issues/{number}/events":                 (*call).listEvents,
 		"GET /repos/{owner}/{repo}/pulls":                                  (*call).listPulls,
 		"GET /repos/{owner}/{repo}/pulls/{number}":                         (*call).pull,
 		"GET /repos/{owner}/{repo}/pulls/{number}/commits":                 (*call).listPullCommits,

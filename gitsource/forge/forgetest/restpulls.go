@@ -15,7 +15,7 @@ func (c *call) listPulls() (int, any, error) {
 		now := p.snapshot()
 		fits := state == "all" || now.open == (state != "closed")
 		head := query.Get("head")
-		if fits && (query.Get("base") == "" || query.Get("base") == p.base) && (head == "" || head == p.head.owner()+":"+p.branch) {
+		if fits && (query.Get("base") == "" || query.Get("base") == now.base) && (head == "" || head == p.head.owner()+":"+p.branch) {
 			found = append(found, p)
 		}
 	}
@@ -66,6 +66,7 @@ func (c *call) updatePull() (int, any, error) {
 		Title *string `json:"title"`
 		Body  *string `json:"body"`
 		State *string `json:"state"`
+		Base  *string `json:"base"`
 	}
 	if err := c.decode(&want); err != nil {
 		return 0, nil, err
@@ -79,6 +80,11 @@ func (c *call) updatePull() (int, any, error) {
 	}
 	if want.State != nil && *want.State == "closed" {
 		p.close()
+	}
+	if want.Base != nil {
+		if err := p.retarget(c.user, *want.Base, "base_ref_changed"); err != nil {
+			return 0, nil, err
+		}
 	}
 	p.rewrite(want.Title, want.Body)
 	shown, err := c.server.fullPull(p)
