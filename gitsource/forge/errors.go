@@ -15,8 +15,11 @@ var (
 	// ErrNotFound says that the forge does not know the thing, or hides it
 	// from the credentials in use; forges do not tell the two apart.
 	ErrNotFound = errors.New("not found")
-	// ErrPusherUnknown says that the forge keeps no record, or shows none, of
-	// who pushed the head of a pull request.
+	// ErrNoRecord is a fact about the forge: of no pull request does it keep a
+	// record of what was asked.
+	ErrNoRecord = errors.New("the forge keeps no record")
+	// ErrPusherUnknown is a fact: the forge keeps a record of who pushes, but
+	// it does not tell who pushed the head of this pull request.
 	ErrPusherUnknown = errors.New("last pusher unknown")
 	// ErrTooManyCommits is a fact: the pull request has more commits than the
 	// forge ever lists, so who wrote all of them can never be said.

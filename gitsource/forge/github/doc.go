@@ -7,8 +7,8 @@
 //     does not add up, an empty or non-JSON body) is a *forge.TransientError.
 //   - An error is a *forge.TransientError, which says when to ask again, or a
 //     *forge.RejectedError, which a person has to resolve, or one of the facts
-//     forge.ErrNoPullRequest and forge.ErrPusherUnknown. None carries a
-//     credential.
+//     forge.ErrNoPullRequest, forge.ErrNoRecord and forge.ErrPusherUnknown. None
+//     carries a credential.
 //   - What package transport promises: the server's limits are kept, and
 //     credentials go to the configured host alone.
 //   - Identity is the numeric id; a login that has moved to another account is

@@ -44,6 +44,7 @@ func questions(w *world, number int) map[string]func(context.Context, *github.Cl
 		"set status": func(ctx context.Context, c *github.Client) error {
 			return c.SetStatus(ctx, w.main, forge.Status{Context: "c", State: "pending"})
 		},
+		"base changes": func(ctx context.Context, c *github.Client) error { return second(c.BaseChanges(ctx, number)) },
 		"last pushers": func(ctx context.Context, c *github.Client) error {
 			return second(c.LastPushers(ctx, forge.PullRequest{Head: forge.Branch{Repository: repoName, Name: "main", Commit: w.main}}))
 		},

@@ -2,7 +2,6 @@ package github
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -173,62 +172,4 @@ func (c *Client) Commits(ctx context.Context, number int) ([]forge.PullRequestCo
 		return nil, transport.Incomplete(subject, "%d of %d commits", len(found), count)
 	}
 	return c.commits(subject, found)
-}
-
-// LastPushers returns who pushed the head commit of the pull request onto its
-// branch, the latest first. forge.ErrPusherUnknown says that it cannot be
-// known: the head repository is gone or out of sight, the server has no
-// activity API, or its record does not reach back to the push.
-func (c *Client) LastPushers(ctx context.Context, pr forge.PullRequest) ([]forge.User, error) {
-	subject := fmt.Sprintf("find who pushed the head of #%d", pr.Number)
-	if pr.Head.Repository == "" {
-		return nil, fmt.Errorf("%s: %w: the head repository was deleted", subject, forge.ErrPusherUnknown)
-	}
-	head, err := parseRepository(pr.Head.Repository)
-	if err != nil {
-		return nil, &forge.RejectedError{Subject: subject, Err: err}
-	}
-	pushers, err := c.pushers(transport.Asking(ctx, "activity"), subject, head, pr.Head)
-	if errors.Is(err, forge.ErrNotFound) {
-		return nil, fmt.Errorf("%s: %w: the server shows no activity of %s", subject, forge.ErrPusherUnknown, head)
-	}
-	if err == nil && len(pushers) == 0 {
-		return nil, fmt.Errorf("%s: %w: the activity of %s does not mention %s", subject, forge.ErrPusherUnknown, pr.Head.Name, pr.Head.Commit)
-	}
-	return pushers, err
-}
-
-// pushers follows cursors instead of page numbers and stops at the first page,
-// newest first, that mentions the commit.
-func (c *Client) pushers(ctx context.Context, subject string, repo repository, head forge.Branch) ([]forge.User, error) {
-	opts := &github.ListRepositoryActivityOptions{Ref: "refs/heads/" + head.Name, PerPage: perPage}
-	for range maxPages {
-		page, resp, err := c.rest.Repositories.ListRepositoryActivities(ctx, repo.owner, repo.name, opts)
-		if err != nil {
-			return nil, classify(subject, err)
-		}
-		if pushers := pushersOf(page, head); len(pushers) > 0 || resp.After == "" {
-			if len(pushers) == 0 && len(page) == perPage {
-				return nil, transport.Incomplete(subject, "a full page names no next one")
-			}
-			return pushers, nil
-		}
-		opts.After = resp.After
-	}
-	return nil, transport.Incomplete(subject, "the list goes on after %d pages", maxPages)
-}
-
-func pushersOf(page []*github.RepositoryActivity, head forge.Branch) []forge.User {
-	var pushers []forge.User
-	for _, activity := range page {
-		if activity.After != head.Commit || activity.Ref != "refs/heads/"+head.Name || activity.ActivityType == "branch_deletion" {
-			continue
-		}
-		pushers = append(pushers, forge.User{
-			ID:    activity.GetActor().GetID(),
-			Login: activity.GetActor().GetLogin(),
-			Kind:  activity.GetActor().GetType(),
-		})
-	}
-	return pushers
 }

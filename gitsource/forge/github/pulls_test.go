@@ -174,49 +174,6 @@ func TestCommitsBeyondTheForgesLimitAreAnError(t *testing.T) {
 	assert.ErrorIs(t, err, forge.ErrTooManyCommits)
 }
 
-func TestLastPusherIsWhoeverPutTheHeadThere(t *testing.T) {
-	w := newWorld(t)
-	number, _ := w.propose(t, "one", map[string]string{"a": "2"})
-	must(t)(w.repo.PushAs("bob", "alice <alice@example.com>", "one", "claims to be by alice", map[string]string{"a": "3"}))
-	pr, err := w.client.PullRequest(t.Context(), number)
-	require.NoError(t, err)
-
-	pushers, err := w.client.LastPushers(t.Context(), pr)
-	require.NoError(t, err)
-	assert.Equal(t, []forge.User{{ID: 13, Login: "bob", Kind: "User"}}, pushers)
-
-	// Carol moves the branch away and back: she has pushed that head as well.
-	require.NoError(t, w.repo.Branch("carol", "one", "main"))
-	require.NoError(t, w.repo.Branch("carol", "one", pr.Head.Commit))
-	pushers, err = w.client.LastPushers(t.Context(), pr)
-	require.NoError(t, err)
-	require.Len(t, pushers, 2)
-	assert.Equal(t, []int64{14, 13}, []int64{pushers[0].ID, pushers[1].ID})
-
-	require.NoError(t, w.repo.DeleteBranch("mallory", "one"))
-	pushers, err = w.client.LastPushers(t.Context(), pr)
-	require.NoError(t, err)
-	assert.Len(t, pushers, 2, "deleting a branch is not pushing its head")
-}
-
-func TestLastPusherIsFoundOnALaterPage(t *testing.T) {
-	opts := options()
-	opts.MaxPerPage = 2
-	w := worldOf(t, opts)
-	number, head := w.propose(t, "one", map[string]string{"a": "2"})
-	pr, err := w.client.PullRequest(t.Context(), number)
-	require.NoError(t, err)
-	for range 3 {
-		must(t)(w.repo.Push("carol", "one", "noise", map[string]string{"n": "1"}))
-	}
-	pr.Head.Commit = head
-
-	pushers, err := w.client.LastPushers(t.Context(), pr)
-	require.NoError(t, err)
-	assert.Equal(t, int64(12), pushers[0].ID)
-	assert.Equal(t, 2, w.forge.Requests()["GET /repos/{owner}/{repo}/activity"])
-}
-
 func TestForkPullRequestNamesItsRepository(t *testing.T) {
 	w := newWorld(t)
 	fork := w.forge.Repository("mallory/environments")
@@ -236,17 +193,6 @@ func TestForkPullRequestNamesItsRepository(t *testing.T) {
 	_, err = w.client.LastPushers(t.Context(), pr)
 	assert.ErrorIs(t, err, forge.ErrPusherUnknown)
 	pr.Head.Repository = ""
-	_, err = w.client.LastPushers(t.Context(), pr)
-	assert.ErrorIs(t, err, forge.ErrPusherUnknown)
-}
-
-func TestPusherOfAHeadThatTheRecordDoesNotMentionIsUnknown(t *testing.T) {
-	w := newWorld(t)
-	number, _ := w.propose(t, "one", map[string]string{"a": "2"})
-	pr, err := w.client.PullRequest(t.Context(), number)
-	require.NoError(t, err)
-	pr.Head.Commit = strings.Repeat("b", 40)
-
 	_, err = w.client.LastPushers(t.Context(), pr)
 	assert.ErrorIs(t, err, forge.ErrPusherUnknown)
 }
