@@ -72,7 +72,7 @@ func (q *inquiry) contained(ctx context.Context, repository, commit string) gate
 }
 
 // mergeFacts asks about the merge of the promotion: its commit, and the
-// reviewed head where the release is the same there.
+// reviewed head where the release and what checks it are the same there.
 func (q *inquiry) mergeFacts(ctx context.Context, changes []gate.Change, c Candidate) gate.CheckFacts {
 	if len(changes) == 0 {
 		return gate.CheckFacts{Unknown: "which changes led to these inputs is not known"}
@@ -80,7 +80,7 @@ func (q *inquiry) mergeFacts(ctx context.Context, changes []gate.Change, c Candi
 	last := changes[len(changes)-1]
 	subject := gate.Subject{Repository: q.name, Commits: []string{last.Commit}}
 	if pr := last.PullRequest; pr != nil && pr.Merged && last.Content.Yes {
-		same, err := q.sameRelease(c, last.Commit, pr.Head.Commit)
+		same, err := q.sameChecked(c, last.Commit, pr.Head.Commit)
 		switch {
 		case err != nil:
 			subject.Unknown = err.Error()
@@ -96,6 +96,19 @@ func (q *inquiry) mergeFacts(ctx context.Context, changes []gate.Change, c Candi
 		subject.Runs = append(subject.Runs, runs...)
 	}
 	return gate.CheckFacts{Subjects: []gate.Subject{subject}}
+}
+
+// workflows is where the checks of a commit are written down. Those of an older
+// commit may ask for less than what the branch has come to ask for since.
+const workflows = ".github"
+
+// sameChecked: a check says the same of either commit.
+func (q *inquiry) sameChecked(c Candidate, a, b string) (bool, error) {
+	same, err := q.sameRelease(c, a, b)
+	if err != nil || !same {
+		return false, err
+	}
+	return q.sameDirectory(workflows, a, b)
 }
 
 // sameRelease: two commits have the same directory of the release, and where

@@ -86,6 +86,29 @@ func TestHeadDoesNotSpeakForAMergeThatIsDifferent(t *testing.T) {
 	assert.Empty(t, s.Runs)
 }
 
+func TestHeadDoesNotSpeakForAMergeWithOtherWorkflows(t *testing.T) {
+	t.Parallel()
+	for name, strict := range map[string]map[string]string{
+		"changed": {".github/workflows/validate.yml": "on: push # and strict\n"},
+		"added":   {".github/workflows/more.yml": "on: push\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			p := w.propose("two", w.promotion("two")).approve("bob")
+			w.check(w.repo, p.head, "validate", "success")
+			w.propose("strict", strict).approve("carol").merge(gittest.Squash)
+			sha := p.merge(gittest.Squash)
+			w.poll()
+			f := w.facts(w.candidate(production))
+			assert.Equal(t, []string{sha}, f.Checks["validate"].Subjects[0].Commits)
+			assert.NotEqual(t, gate.Pass, w.judge(f)["validate"].Verdict)
+
+			w.check(w.repo, sha, "validate", "success")
+			assert.Equal(t, gate.Pass, w.judge(w.facts(w.candidate(production)))["validate"].Verdict)
+		})
+	}
+}
+
 func TestWithoutAKnownChangeNoMergeCanBeAsked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
