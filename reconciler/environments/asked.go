@@ -3,6 +3,7 @@ package environments
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/sluice-cd/sluice/gitsource/forge"
 )
@@ -48,8 +49,14 @@ func (a *asked) Commits(ctx context.Context, number int) ([]forge.PullRequestCom
 }
 
 func (a *asked) LastPushers(ctx context.Context, pr forge.PullRequest) ([]forge.User, error) {
-	return once(a, fmt.Sprintf("pushers %d", pr.Number), func() ([]forge.User, error) {
+	return once(a, fmt.Sprintf("pushers %d %s", pr.Number, pr.Head.Commit), func() ([]forge.User, error) {
 		return a.Forge.LastPushers(ctx, pr)
+	})
+}
+
+func (a *asked) BaseChanges(ctx context.Context, number int) ([]time.Time, error) {
+	return once(a, fmt.Sprintf("bases %d", number), func() ([]time.Time, error) {
+		return a.Forge.BaseChanges(ctx, number)
 	})
 }
 

@@ -184,16 +184,16 @@ func (w *world) serve(dir string) {
 		Users: []forgetest.User{
 			{Login: "sluice", ID: 11, Token: token, Kind: "Bot"},
 			{Login: "alice", ID: 12}, {Login: "bob", ID: 13}, {Login: "carol", ID: 14},
-			{Login: "dave", ID: 15}, {Login: "mallory", ID: 16},
+			{Login: "dave", ID: 15}, {Login: "mallory", ID: 16}, {Login: "erin", ID: 17},
 		},
 		Apps: []forgetest.App{{Slug: "github-actions", ID: 15368}},
 		Teams: []forgetest.Team{
-			{Org: "acme", Slug: "releasers", Members: []string{"bob"}},
+			{Org: "acme", Slug: "releasers", Members: []string{"bob", "erin"}},
 			{Org: "acme", Slug: "platform", Members: []string{"carol"}},
 		},
 		Repositories: []forgetest.RepositoryOptions{
 			{FullName: repoName, Protected: []string{"main"}, Permissions: map[string]string{
-				"sluice": "admin", "alice": "write", "bob": "write", "carol": "write", "dave": "write", "mallory": "admin",
+				"sluice": "admin", "alice": "write", "bob": "write", "carol": "write", "dave": "write", "erin": "write", "mallory": "admin",
 			}},
 			{FullName: sourceName, Protected: []string{"main"}, Permissions: map[string]string{"alice": "write"}},
 			{FullName: "mallory/environments", ForkOf: repoName},

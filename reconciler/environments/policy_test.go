@@ -241,6 +241,7 @@ func TestReleaseThatGoesTogetherWithAPolicyIsNoticed(t *testing.T) {
 		"staging/checkout/release.yaml":       {Delete: true},
 		"staging/checkout/kustomization.yaml": {Delete: true},
 	})
+	w.push("both", map[string]string{"docs/note.md": "who pushed is recorded\n"})
 	number, err := w.repo.OpenPR("alice", "both", "both", "main")
 	require.NoError(t, err)
 	sha := pull{w: w, number: number}.approve("carol").merge(gittest.Squash)

@@ -32,8 +32,12 @@ type Pulls interface {
 type Reviews interface {
 	Reviews(ctx context.Context, number int) ([]forge.Review, error)
 	Commits(ctx context.Context, number int) ([]forge.PullRequestCommit, error)
-	// LastPushers fails with forge.ErrPusherUnknown where nobody keeps record.
+	// LastPushers fails with forge.ErrNoRecord where nobody keeps one, and with
+	// forge.ErrPusherUnknown where the record does not tell.
 	LastPushers(ctx context.Context, pr forge.PullRequest) ([]forge.User, error)
+	// BaseChanges is when a pull request got another base branch, or its base
+	// was rewritten. It fails with forge.ErrNoRecord where nobody keeps one.
+	BaseChanges(ctx context.Context, number int) ([]time.Time, error)
 }
 
 // Checks says what ran on a commit, and whether a branch contains it.
@@ -78,8 +82,8 @@ type Repository struct {
 	// rules and files hold what was decoded of immutable commits.
 	rules map[string]Rules
 	files map[fileKey]files
-	// unlinked is when a commit without a pull request was first asked about.
-	unlinked map[string]time.Time
+	// missing is when a question that found nothing was first asked.
+	missing map[string]time.Time
 }
 
 // New returns a Repository. It reads nothing yet.
@@ -90,16 +94,16 @@ func New(cfg Config) *Repository {
 	return &Repository{
 		git: cfg.Mirror, forge: cfg.Forge, name: cfg.Name, branch: cfg.Branch, linking: cfg.Linking,
 		line:  &line{git: cfg.Mirror},
-		rules: map[string]Rules{}, files: map[fileKey]files{}, unlinked: map[string]time.Time{},
+		rules: map[string]Rules{}, files: map[fileKey]files{}, missing: map[string]time.Time{},
 	}
 }
 
 // Bounds of the caches. When one is full it is emptied: what is in use comes
 // back at once, and there is no order to keep.
 const (
-	maxRules    = 16
-	maxFiles    = 20_000
-	maxUnlinked = 20_000
+	maxRules   = 16
+	maxFiles   = 20_000
+	maxMissing = 20_000
 )
 
 func cached[K comparable, V any](mu *sync.Mutex, cache map[K]V, limit int, key K, read func() (V, error)) (V, error) {

@@ -24,7 +24,7 @@ func (q *inquiry) change(ctx context.Context, commit string, teams []string) gat
 func (q *inquiry) trace(ctx context.Context, commit string, teams []string) (g gate.Change, from string) {
 	pr, err := q.ask.MergedPullRequest(ctx, commit, q.branch)
 	switch {
-	case errors.Is(err, forge.ErrNoPullRequest) && q.linkingYet(commit):
+	case errors.Is(err, forge.ErrNoPullRequest) && q.recently("link "+commit):
 		return gate.Change{Commit: commit, Unknown: "the forge may still be linking the commit to its pull request"}, ""
 	case errors.Is(err, forge.ErrNoPullRequest):
 		return gate.Change{Commit: commit}, ""
@@ -44,23 +44,27 @@ func (q *inquiry) trace(ctx context.Context, commit string, teams []string) (g g
 	default: // gates compare Commit with the merge commit and refuse
 		g.Content = landed.content
 	}
-	q.review(ctx, &g, teams)
+	onto := ""
+	if g.Content.Yes {
+		onto = landed.from
+	}
+	q.review(ctx, &g, teams, onto)
 	return g, landed.from
 }
 
-// linkingYet: the commit has not been known for long enough to believe that it
-// has no pull request. When a commit was made is its writer's word alone, so
-// the time counts from when it was first asked about.
-func (q *inquiry) linkingYet(commit string) bool {
+// recently: the question has not been asked for long enough to believe that
+// there is nothing to be found. When a commit was made is its writer's word
+// alone, so the time counts from when the question was first asked.
+func (q *inquiry) recently(question string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	first, known := q.unlinked[commit]
+	first, known := q.missing[question]
 	if !known {
-		if len(q.unlinked) >= maxUnlinked {
-			clear(q.unlinked)
+		if len(q.missing) >= maxMissing {
+			clear(q.missing)
 		}
 		first = q.now
-		q.unlinked[commit] = first
+		q.missing[question] = first
 	}
 	return q.now.Before(first.Add(q.linking))
 }
@@ -167,43 +171,45 @@ func (q *inquiry) landing(end gitsource.Commit, n int, head, commit string) (lan
 // proposed is the change of a pull request that is still open.
 func (q *inquiry) proposed(ctx context.Context, pr forge.PullRequest, teams []string) gate.Change {
 	g := gate.Change{Commit: pr.Head.Commit, PullRequest: &pr}
-	if err := q.foresee(ctx, pr, &g); err != nil {
+	tip, err := q.foresee(ctx, pr, &g)
+	if err != nil {
 		g.Content = gate.Answer{Unknown: err.Error()}
 	}
-	q.review(ctx, &g, teams)
+	q.review(ctx, &g, teams, tip)
 	return g
 }
 
 // foresee says whether a merge could be proven: not if the branch has changed
-// one of the pull request's files since.
-func (q *inquiry) foresee(ctx context.Context, pr forge.PullRequest, g *gate.Change) error {
+// one of the pull request's files since. It returns the tip that a merge would
+// come on top of, if one could.
+func (q *inquiry) foresee(ctx context.Context, pr forge.PullRequest, g *gate.Change) (onto string, err error) {
 	if _, err := q.git.Fetch(ctx, pr.Head.Commit); err != nil {
-		return err
+		return "", err
 	}
 	tip, err := q.git.Last(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	base, reason, err := q.git.OnlyMergeBase(tip, pr.Head.Commit)
 	if err != nil || reason != "" {
 		g.Content.Reason = reason
-		return err
+		return "", err
 	}
 	proposed, err := q.git.Changes(base, pr.Head.Commit)
 	if err != nil {
-		return err
+		return "", err
 	}
 	since, err := q.git.Changes(base, tip)
 	if err != nil {
-		return err
+		return "", err
 	}
 	g.Owned = ownedPaths(proposed)
 	if p := overlap(proposed, since); p != "" {
 		g.Content.Reason = fmt.Sprintf("%q was also changed on the base branch: update the branch and have it reviewed again", p)
-		return nil
+		return "", nil
 	}
 	g.Content.Yes = true
-	return nil
+	return tip, nil
 }
 
 // overlap is the first path that is in both, "" when there is none.
@@ -220,9 +226,10 @@ func overlap(a, b []gitsource.Change) string {
 	return ""
 }
 
-// review adds who had a hand in a pull request and what they said.
-func (q *inquiry) review(ctx context.Context, g *gate.Change, teams []string) {
-	if err := q.readReview(ctx, g); err != nil {
+// review adds who had a hand in a pull request and what they said. Onto is the
+// commit of the branch that it comes on top of, "" where nothing is proven anyway.
+func (q *inquiry) review(ctx context.Context, g *gate.Change, teams []string, onto string) {
+	if err := q.readReview(ctx, g, onto); err != nil {
 		g.Unknown = err.Error()
 		return
 	}
@@ -235,7 +242,7 @@ func (q *inquiry) review(ctx context.Context, g *gate.Change, teams []string) {
 // while it is waited for nothing after it is read.
 const tooManyCommits = "it has more commits than the forge lists, so nobody can say who wrote all of them"
 
-func (q *inquiry) readReview(ctx context.Context, g *gate.Change) error {
+func (q *inquiry) readReview(ctx context.Context, g *gate.Change, onto string) error {
 	pr := *g.PullRequest
 	var err error
 	if g.Reviews, err = q.ask.Reviews(ctx, pr.Number); err != nil {
@@ -248,12 +255,13 @@ func (q *inquiry) readReview(ctx context.Context, g *gate.Change) error {
 	case err != nil:
 		return err
 	}
-	g.Pushers, err = q.ask.LastPushers(ctx, pr)
-	g.PushersKnown = err == nil
-	if errors.Is(err, forge.ErrPusherUnknown) {
-		return nil
+	if err := q.readBases(ctx, g); err != nil {
+		return err
 	}
-	return err
+	if g.Pushers, g.PushRecord, err = q.readPushers(ctx, pr); err != nil {
+		return err
+	}
+	return q.readEarlier(ctx, g, onto)
 }
 
 // readPeople asks what each reviewer may do. Nobody else's rights matter.

@@ -237,6 +237,7 @@ func TestOnlyWhoApprovedOrObjectedIsAskedAbout(t *testing.T) {
 	assert.Equal(t, map[int64]bool{13: true, 14: true}, change.Writers)
 	assert.Equal(t, map[string]map[int64]bool{"acme/releasers": {13: true, 14: false}}, change.Members)
 	assert.Len(t, change.Reviews, 3)
-	assert.True(t, change.PushersKnown)
+	assert.Equal(t, gate.RecordTold, change.PushRecord)
+	assert.Equal(t, gate.RecordTold, change.BaseRecord)
 	assert.Equal(t, int64(12), change.Pushers[0].ID)
 }

@@ -62,7 +62,7 @@ func (f Facts) reviewed(c Change, a schemas.Approvals, need int) finding {
 		return unknown(problem, askForge)
 	}
 	t := tally(Reviewers(c, a))
-	return t.finding(f, c, a, need).because(t.evidence...).because(c.blindSpots()...)
+	return t.finding(f, c, a, need+c.spare(need)).because(t.evidence...).because(c.blindSpots()...)
 }
 
 // unreviewable names the gap in the facts that would let somebody's part in
@@ -78,6 +78,8 @@ func (c Change) unreviewable() string {
 		return fmt.Sprintf("the forge does not say when #%d was merged", pr.Number)
 	case !c.listsHead():
 		return fmt.Sprintf("the list of the commits of #%d is incomplete, so who wrote them is not known", pr.Number)
+	case c.BaseRecord == RecordSilent:
+		return fmt.Sprintf("the forge does not say whether #%d had another base branch when it was reviewed", pr.Number)
 	}
 	return ""
 }
@@ -99,10 +101,28 @@ func (c Change) blindSpots() []Evidence {
 			spots = append(spots, Evidence{Text: "commit " + short(commit.Commit) + " names somebody by an e-mail address that belongs to no account; whoever it is cannot approve"})
 		}
 	}
-	if !c.PushersKnown {
-		spots = append(spots, Evidence{Text: fmt.Sprintf("who pushed last to #%d could not be checked: the forge keeps no record of it", c.PullRequest.Number)})
+	number := c.PullRequest.Number
+	switch c.PushRecord {
+	case RecordTold:
+	case NoRecord:
+		spots = append(spots, Evidence{Text: fmt.Sprintf("who pushed last to #%d could not be checked: the forge keeps no record of it", number)})
+	case RecordSilent:
+		spots = append(spots, Evidence{Text: fmt.Sprintf("who pushed last to #%d cannot be found out: it may be one of those who approved", number)})
+	}
+	if c.BaseRecord == NoRecord {
+		spots = append(spots, Evidence{Text: fmt.Sprintf("whether #%d had another base branch when it was reviewed could not be checked: the forge keeps no record of it", number)})
 	}
 	return spots
+}
+
+// spare is how many approvals a change needs beyond those of its class. Nobody
+// approves what they pushed last; where it cannot be found out who that is, one
+// more makes up for it, since it is one person.
+func (c Change) spare(need int) int {
+	if need > 0 && c.PushRecord == RecordSilent {
+		return 1
+	}
+	return 0
 }
 
 // A count is what the reviewers of one change add up to.
@@ -130,7 +150,7 @@ func tally(reviewers []Reviewer) count {
 }
 
 func (t count) finding(f Facts, c Change, a schemas.Approvals, need int) finding {
-	have := f.prefix(c) + fmt.Sprintf("%d of %s", min(t.approved, need), counted(need))
+	have := f.prefix(c) + fmt.Sprintf("%d of %s", min(t.approved, need), counted(need)) + c.whySpare(need)
 	switch {
 	case len(t.objecting) > 0:
 		return finding{
@@ -139,13 +159,29 @@ func (t count) finding(f Facts, c Change, a schemas.Approvals, need int) finding
 			unblocks: names(t.objecting) + " by approving or withdrawing, or somebody who may dismiss the request",
 		}
 	case t.atMost() < need:
-		return finding{cause: Short, reason: have, unblocks: f.approvers(a, need-t.approved)}
+		return finding{cause: Short, reason: have, unblocks: f.approvers(a, need-t.approved) + c.orPushAgain(need)}
 	case t.approved < need || t.mayBeObjected():
 		return unknown(fmt.Sprintf("%s; whether the word of %s counts could not be asked", have, names(t.undecided)), askForge)
 	case need == 0:
 		return met(f.prefix(c) + "no approval is needed")
 	}
 	return met(have)
+}
+
+// whySpare explains the one approval that the class does not ask for.
+func (c Change) whySpare(need int) string {
+	if c.spare(need) == 0 {
+		return ""
+	}
+	return ", one of them because nobody can tell who pushed last"
+}
+
+// orPushAgain names the other way out of that.
+func (c Change) orPushAgain(need int) string {
+	if c.spare(need) == 0 {
+		return ""
+	}
+	return "; or the author: push the branch to the repository itself, where who pushed is recorded, and open a new pull request"
 }
 
 // atMost is the number of approvals if everybody undecided may approve.

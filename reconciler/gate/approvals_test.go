@@ -215,10 +215,50 @@ func TestAnUnlinkedIdentityIsNamedAndNeverApproves(t *testing.T) {
 
 func TestAForgeWithoutARecordOfPushesIsNamed(t *testing.T) {
 	f := promotion()
-	f.Changes[0].Pushers, f.Changes[0].PushersKnown = nil, false
+	f.Changes[0].Pushers, f.Changes[0].PushRecord, f.Changes[0].BaseRecord = nil, gate.NoRecord, gate.NoRecord
 	r := ask(t, f, gate.Approvals)
 	assert.Equal(t, gate.Pass, r.Verdict)
-	assert.Contains(t, texts(r), "who pushed last to #12 could not be checked")
+	assert.Contains(t, texts(r), "who pushed last to #12 could not be checked: the forge keeps no record of it")
+	assert.Contains(t, texts(r), "whether #12 had another base branch when it was reviewed could not be checked")
+}
+
+func TestAPusherWhoCannotBeFoundOutMayBeAnyOneOfTheApprovers(t *testing.T) {
+	for _, f := range []gate.Facts{promotion(), preview()} {
+		c := &f.Changes[0]
+		c.Pushers, c.PushRecord = nil, gate.RecordSilent
+		r := ask(t, f, gate.Approvals)
+		assert.NotEqual(t, gate.Pass, r.Verdict)
+		assert.Equal(t, gate.Short, r.Cause, "the answer never comes, so nothing waits for it")
+		assert.Equal(t, "1 of 2 approvals, one of them because nobody can tell who pushed last", r.Reason)
+		assert.Contains(t, r.Unblocks, "a member of acme/releasers")
+		assert.Contains(t, r.Unblocks, "push the branch to the repository itself")
+		assert.Contains(t, texts(r), "who pushed last to #12 cannot be found out")
+
+		c.Reviews = append(c.Reviews, review(300, bob, forge.Approved, -time.Hour))
+		assert.Equal(t, gate.Pass, ask(t, f, gate.Approvals).Verdict, "at most one of two people pushed last")
+
+		f.Class, f.Incident = schemas.ChangeHotfix, "INC-1"
+		assert.Equal(t, "2 of 3 approvals, one of them because nobody can tell who pushed last", ask(t, f, gate.Approvals).Reason)
+		f.Environment.Approvals = schemas.Approvals{}
+		assert.Equal(t, gate.Pass, ask(t, f, gate.Approvals).Verdict, "where nobody has to approve, nobody can approve their own")
+	}
+}
+
+func TestAnApprovalOfTheDifferenceToAnotherBaseDoesNotCount(t *testing.T) {
+	f := promotion()
+	c := &f.Changes[0]
+	approved := c.Reviews[0].SubmittedAt
+	for at, want := range map[time.Duration]gate.Verdict{-time.Second: gate.Pass, 0: gate.Fail, time.Second: gate.Fail} {
+		c.BaseChanges = []time.Time{approved.Add(-time.Hour), approved.Add(at), approved.Add(-2 * time.Hour)}
+		assert.Equal(t, want, ask(t, f, gate.Approvals).Verdict, at)
+	}
+	c.BaseChanges = []time.Time{approved}
+	assert.Contains(t, texts(ask(t, f, gate.Approvals)), "alice approved, but does not count: the base branch was changed since")
+
+	c.Reviews = append(c.Reviews, review(300, bob, forge.ChangesRequested, -time.Hour), review(301, carol, forge.Approved, -time.Minute))
+	r := ask(t, f, gate.Approvals)
+	assert.Equal(t, gate.Fail, r.Verdict)
+	assert.Contains(t, r.Reason, "bob requested changes", "an objection outlives the base")
 }
 
 func TestGapsInTheFactsAreUnknown(t *testing.T) {
@@ -227,6 +267,7 @@ func TestGapsInTheFactsAreUnknown(t *testing.T) {
 		"no merge time":    func(c *gate.Change) { c.PullRequest.MergedAt = time.Time{} },
 		"no commits":       func(c *gate.Change) { c.Commits = nil },
 		"commits cut off":  func(c *gate.Change) { c.Commits = c.Commits[:1] },
+		"base not told":    func(c *gate.Change) { c.BaseRecord = gate.RecordSilent },
 		"team not read":    func(c *gate.Change) { c.Members = nil },
 		"reviews not read": func(c *gate.Change) { c.Unknown = "502 Bad Gateway" },
 		"objector unclear": func(c *gate.Change) {

@@ -100,10 +100,13 @@ type Change struct {
 	// EqualHeads lists earlier heads that promote the same content as the final
 	// one (before a rebase); their reviews count.
 	EqualHeads []string
-	// Pushers is who pushed the final head. PushersKnown is false on forges
-	// that keep no record of it, which is then said in the evidence.
-	Pushers      []forge.User
-	PushersKnown bool
+	// Pushers is who pushed the final head, or one of the equal ones.
+	Pushers    []forge.User
+	PushRecord Record
+	// BaseChanges is when the pull request got another base branch, or its base
+	// was rewritten: who approved before saw another difference than what lands.
+	BaseChanges []time.Time
+	BaseRecord  Record
 	// Members has the members of a team (or the user of that name) by the
 	// policy's spelling. A team that could not be read is absent; a user who is
 	// absent from a team is not a member.
@@ -115,6 +118,17 @@ type Change struct {
 	// Unknown says why some of these facts could not be read, "" when all were.
 	Unknown string
 }
+
+// A Record says what became of a question that a forge answers from a record of
+// the past. The zero value is the unfavourable one.
+type Record string
+
+// The states of a record.
+const (
+	RecordSilent Record = ""     // one is kept, but it does not answer
+	RecordTold   Record = "told" // it answered
+	NoRecord     Record = "none" // the forge keeps none; the evidence says so
+)
 
 // An Artifact is one image of the candidate.
 type Artifact struct {

@@ -125,10 +125,11 @@ func change() gate.Change {
 			{Commit: earlierHead, Author: coder, Committer: webFlow, CoAuthors: []forge.User{helper}},
 			{Commit: head, Author: author, Committer: author},
 		},
-		Pushers:      []forge.User{pusher},
-		PushersKnown: true,
-		Members:      map[string]map[int64]bool{releasers: members(alice, bob, carol, author, coder, helper, pusher, robot, webFlow)},
-		Writers:      members(alice, bob, carol, author, coder, helper, pusher, robot, writer),
+		Pushers:    []forge.User{pusher},
+		PushRecord: gate.RecordTold,
+		BaseRecord: gate.RecordTold,
+		Members:    map[string]map[int64]bool{releasers: members(alice, bob, carol, author, coder, helper, pusher, robot, webFlow)},
+		Writers:    members(alice, bob, carol, author, coder, helper, pusher, robot, writer),
 	}
 }
 

@@ -76,7 +76,7 @@ func setbacks() []setback {
 		{"approval stale", onApproval(func(r *forge.Review) { r.Commit = earlierHead })},
 		{"approval late", onApproval(func(r *forge.Review) { r.SubmittedAt = mergedAt.Add(time.Second) })},
 		{"approval by a bot", onApproval(func(r *forge.Review) { r.User.Kind = "Bot" })},
-		{"approval by the same person", onApproval(func(r *forge.Review) { r.User = alice })},
+		{"approval by the same person", onApproval(func(r *forge.Review) { r.User.ID, r.User.Login = alice.ID, alice.Login })},
 		{"objection", onChange(func(c *gate.Change) {
 			c.Reviews = append(c.Reviews, review(500, bob, forge.ChangesRequested, -time.Second))
 		})},
@@ -84,6 +84,9 @@ func setbacks() []setback {
 			c.Commits = append(c.Commits, forge.PullRequestCommit{Commit: "8888", Author: alice, Committer: alice})
 		})},
 		{"approver pushed it", onChange(func(c *gate.Change) { c.Pushers = append(c.Pushers, carol) })},
+		{"pusher not told", onChange(func(c *gate.Change) { c.PushRecord = gate.RecordSilent })},
+		{"base not told", onChange(func(c *gate.Change) { c.BaseRecord = gate.RecordSilent })},
+		{"base changed", onChange(func(c *gate.Change) { c.BaseChanges = append(c.BaseChanges, mergedAt.Add(time.Hour)) })},
 		{"commits cut off", onChange(func(c *gate.Change) { c.Commits = nil })},
 		{"team unread", onChange(func(c *gate.Change) { c.Members = nil })},
 		{"writers unread", onChange(func(c *gate.Change) { c.Writers = nil })},

@@ -136,6 +136,12 @@ func (c Change) afterMerge(r forge.Review) bool {
 	return c.PullRequest.Merged && r.SubmittedAt.After(c.PullRequest.MergedAt)
 }
 
+// beforeBase: what the reviewer saw was the difference to another base. Forges
+// count whole seconds, so within the same one that cannot be ruled out.
+func (c Change) beforeBase(r forge.Review) bool {
+	return slices.ContainsFunc(c.BaseChanges, func(at time.Time) bool { return !r.SubmittedAt.After(at) })
+}
+
 // weighObjection: whoever is in a team that decides or may write may object,
 // even with a hand in the change.
 func (c Change) weighObjection(r *Reviewer, a schemas.Approvals) {
@@ -175,6 +181,8 @@ func (c Change) disqualified(word forge.Review) string {
 		return "the approval has no date"
 	case c.afterMerge(word):
 		return "the approval came after the merge"
+	case c.beforeBase(word):
+		return "the base branch was changed since, so the approval is for another difference"
 	}
 	if part := c.part(word.User.ID); part != "" {
 		return part
