@@ -3,6 +3,8 @@ package reconciler_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -427,5 +429,36 @@ func TestWhatTheBranchDoesNotNameIsLeftAlone(t *testing.T) {
 		_, err := w.daemon.Once(t.Context(), release.Key{Environment: "production", Service: "stranger"})
 		require.NoError(t, err)
 		assert.NotContains(t, w.docs, "production.stranger")
+	})
+}
+
+func TestAHoldIsLiftedOnlyWhenNothingIsRefusedAnyMore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.badRates["v2"] = 0.3
+		w.push(map[string]string{name: "v1"})
+		w.begin()
+		w.settle(checkout)
+		w.push(map[string]string{name: "v2"})
+		w.settle(checkout)
+		require.Len(t, w.record(checkout).Holds, 1)
+		id := w.record(checkout).Holds[0].ID
+		lifted := func() bool {
+			return slices.ContainsFunc(w.order, func(id string) bool { return strings.Contains(id, "/lifted ") })
+		}
+
+		held := w.asked(name)
+		held.Control.Holds = slices.Clone(held.Control.Holds)
+		held.Control.Holds[0].Rollback = "INC-7"
+		w.commit(map[string]intake.Snapshot{name: held})
+		w.settle(checkout)
+		require.Len(t, w.record(checkout).Holds, 1)
+		assert.False(t, lifted(), "the digest is still refused")
+
+		held.Control.Holds = []intake.Hold{{Rollback: id, Digest: digest("other"), Reason: "no"}}
+		w.commit(map[string]intake.Snapshot{name: held})
+		w.settle(checkout)
+		assert.Empty(t, w.record(checkout).Holds)
+		assert.True(t, lifted(), "the id alone refuses nothing")
 	})
 }

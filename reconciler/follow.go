@@ -19,7 +19,7 @@ import (
 
 // follow tells the record what git asks for.
 func (p *pass) follow(ctx context.Context) error {
-	p.apply(release.Controlled{Paused: p.stopped(), Holds: rollbacks(p.of.Control.Holds)})
+	p.apply(release.Controlled{Paused: p.stopped(), Holds: p.held()})
 	switch {
 	case p.of.Inputs == "" && p.of.Problem == "" && p.record.Fresh():
 		return nil // nobody asked for it yet
@@ -61,11 +61,15 @@ func (p *pass) unfrozen() bool {
 	return slices.Contains(environment.Hotfix.Waives, "freeze")
 }
 
-func rollbacks(holds []intake.Hold) []string {
+// held lists the record's holds that git has too. What is refused decides, not the
+// id beside it, which anybody may edit. One that was in git counts until nothing
+// of it is refused any more.
+func (p *pass) held() []string {
 	var ids []string
-	for _, h := range holds {
-		if h.Rollback != "" {
-			ids = append(ids, h.Rollback)
+	for _, h := range p.record.Holds {
+		some, all := p.of.Control.Refuses(h.Inputs, h.Digests)
+		if all || some && h.InGit {
+			ids = append(ids, h.ID)
 		}
 	}
 	return ids

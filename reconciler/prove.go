@@ -213,6 +213,9 @@ func (p *pass) holds() []gate.Hold {
 		out = append(out, hold)
 	}
 	for _, h := range p.record.Holds {
+		if h.InGit {
+			continue // the control file says what is left of it
+		}
 		out = append(out, gate.Hold{Inputs: h.Inputs, Digests: h.Digests, Reason: h.Reason, By: "Sluice", At: h.At, Path: environments.ControlPath(p.key)})
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -166,6 +167,25 @@ func (c Control) Looser(file Control) bool {
 // same compares what is refused; who wrote it and why is commentary.
 func (h Hold) same(o Hold) bool {
 	return h.Digest == o.Digest && h.Revision == o.Revision
+}
+
+// minRevision is the shortest abbreviation of a revision that is compared.
+const minRevision = 8
+
+// Refuses says whether the control keeps some of what a rollback put on hold from
+// coming back, its inputs or one of its digests, and whether it does so for all
+// of it. Digests that are held hold the inputs too.
+func (c Control) Refuses(inputs string, digests []string) (some, all bool) {
+	revision := slices.ContainsFunc(c.Holds, func(h Hold) bool {
+		return h.Revision == inputs || len(h.Revision) >= minRevision && strings.HasPrefix(inputs, h.Revision)
+	})
+	held := 0
+	for _, digest := range digests {
+		if slices.ContainsFunc(c.Holds, func(h Hold) bool { return h.Digest == digest }) {
+			held++
+		}
+	}
+	return revision || held > 0, held == len(digests) && (revision || held > 0)
 }
 
 // Freeze stops reading until an operator decides.

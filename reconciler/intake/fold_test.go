@@ -230,3 +230,27 @@ func TestManyBrokenStatesHideNoChange(t *testing.T) {
 	require.Len(t, changes, 2)
 	assert.True(t, changes[1].Lost)
 }
+
+func TestWhatIsRefusedIsToldByContent(t *testing.T) {
+	const inputs = "0123456789abcdef"
+	for what, c := range map[string]struct {
+		holds     []intake.Hold
+		digests   []string
+		some, all bool
+	}{
+		"nothing":                      {nil, []string{"d1"}, false, false},
+		"nothing without digests":      {nil, nil, false, false},
+		"the digest":                   {[]intake.Hold{{Digest: "d1", Rollback: "renamed"}}, []string{"d1"}, true, true},
+		"one of two digests":           {[]intake.Hold{{Digest: "d2"}}, []string{"d1", "d2"}, true, false},
+		"two digests in two holds":     {[]intake.Hold{{Digest: "d2"}, {Digest: "d1"}}, []string{"d1", "d2"}, true, true},
+		"the inputs":                   {[]intake.Hold{{Revision: inputs}}, nil, true, true},
+		"the inputs, abbreviated":      {[]intake.Hold{{Revision: inputs[:8]}}, nil, true, true},
+		"the inputs, but not a digest": {[]intake.Hold{{Revision: inputs}}, []string{"d1"}, true, false},
+		"too short to mean anything":   {[]intake.Hold{{Revision: inputs[:7]}}, nil, false, false},
+		"its id alone":                 {[]intake.Hold{{Rollback: "id", Digest: "other"}}, []string{"d1"}, false, false},
+	} {
+		some, all := intake.Control{Holds: c.holds}.Refuses(inputs, c.digests)
+		assert.Equal(t, c.some, some, what)
+		assert.Equal(t, c.all, all, what)
+	}
+}

@@ -78,8 +78,8 @@ type Measured struct {
 // Controlled says what control.yaml asks for.
 type Controlled struct {
 	Paused bool
-	// Holds are the ids of the rollbacks whose holds are in force there. One
-	// that was and is no longer was taken away by a reviewed change.
+	// Holds are the ids of the record's holds that are in force there. One that
+	// was and is no longer was taken away by a reviewed change.
 	Holds []string
 }
 
