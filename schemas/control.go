@@ -1,12 +1,15 @@
 package schemas
 
+// MaxHolds is how many holds a release can have.
+const MaxHolds = 100
+
 // Control is <environment>/<service>/control.yaml, or <environment>/control.yaml
 // for a whole environment: what people or Sluice have stopped.
 type Control struct {
 	APIVersion string `json:"apiVersion" jsonschema:"required,enum=sluice.dev/v1alpha1"`
 	Kind       string `json:"kind" jsonschema:"required,enum=Control"`
 	// Inputs that may not come back. For one release only.
-	Holds []Hold `json:"holds,omitempty"`
+	Holds []Hold `json:"holds,omitempty" jsonschema:"maxItems=100"`
 	// No step forward and no new rollout; a rollback still runs. For one release only.
 	Paused bool `json:"paused,omitempty"`
 	// Why it is paused.

@@ -1,6 +1,7 @@
 package schemas_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +168,19 @@ func TestHoldIsAddedOnceAndKeepsWhatPeopleWrote(t *testing.T) {
 	twice, err := schemas.AddHold("control.yaml", once, hold())
 	require.NoError(t, err)
 	assert.Equal(t, string(once), string(twice))
+}
+
+func TestAReleaseHasABoundedNumberOfHolds(t *testing.T) {
+	text := []byte("apiVersion: sluice.dev/v1alpha1\nkind: Control\n")
+	for i := range schemas.MaxHolds {
+		h := hold()
+		h.Rollback = fmt.Sprint("r-", i)
+		var err error
+		text, err = schemas.AddHold("control.yaml", text, h)
+		require.NoError(t, err)
+	}
+	_, err := schemas.AddHold("control.yaml", text, hold())
+	require.ErrorContains(t, err, "there are 101 holds, at most 100 are kept for a release; lift those that are not needed any more")
 }
 
 func TestHoldCreatesTheFile(t *testing.T) {

@@ -62,6 +62,9 @@ func (a Artifact) validate(ps *Problems, at string) {
 // problems have paths; Decode adds file and position.
 func (c Control) Validate() Problems {
 	var ps Problems
+	if len(c.Holds) > MaxHolds {
+		ps.add(fmt.Sprintf("holds[%d]", MaxHolds), "lift those that are not needed any more, or set paused", "there are %d holds, at most %d are kept for a release", len(c.Holds), MaxHolds)
+	}
 	for i, h := range c.Holds {
 		at := fmt.Sprintf("holds[%d]", i)
 		if h.Digest == "" && h.Revision == "" {
