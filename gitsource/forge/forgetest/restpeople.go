@@ -41,6 +41,13 @@ func (c *call) findTeam() (*team, error) {
 	return nil, missing()
 }
 
+// RemoveTeam deletes a team: from then on nobody can ask who is in it.
+func (s *Server) RemoveTeam(org, slug string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.teams = slices.DeleteFunc(s.teams, func(t *team) bool { return t.org == org && t.slug == slug })
+}
+
 func (c *call) team() (int, any, error) {
 	team, err := c.findTeam()
 	if err != nil {

@@ -38,6 +38,7 @@ func questions(w *world, number int) map[string]func(context.Context, *github.Cl
 		"team": func(ctx context.Context, c *github.Client) error {
 			return second(c.TeamMember(ctx, "acme/payments", bob))
 		},
+		"find team":  func(ctx context.Context, c *github.Client) error { return c.FindTeam(ctx, "acme/payments") },
 		"permission": func(ctx context.Context, c *github.Client) error { return second(c.Permission(ctx, bob)) },
 		"branch":     func(ctx context.Context, c *github.Client) error { return second(c.Branch(ctx, repoName, "main")) },
 		"contains":   func(ctx context.Context, c *github.Client) error { return second(c.Contains(ctx, branch, w.main)) },

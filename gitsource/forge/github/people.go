@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/go-github/v88/github"
 
@@ -34,10 +35,26 @@ func (c *Client) TeamMember(ctx context.Context, team string, user forge.User) (
 		return false, err
 	}
 	// 404 is "no member" only if the team itself can be seen.
-	if _, _, err := c.rest.Teams.GetTeamBySlug(ctx, org, slug); err != nil {
-		return false, classify("read team "+team, err)
+	return false, c.FindTeam(ctx, team)
+}
+
+// FindTeam fails with forge.ErrNotFound for a team ("org/team") that does not
+// exist or that the credentials may not see: GitHub answers both alike.
+func (c *Client) FindTeam(ctx context.Context, team string) error {
+	ctx = asking(ctx, "team")
+	subject := "read team " + team
+	org, slug, err := forge.SplitRepository(team)
+	if err != nil {
+		return &forge.RejectedError{Subject: subject, Err: err}
 	}
-	return false, nil
+	found, _, err := c.rest.Teams.GetTeamBySlug(ctx, org, slug)
+	if err != nil {
+		return classify(subject, err)
+	}
+	if !strings.EqualFold(found.GetSlug(), slug) {
+		return incomplete(subject, "it is about team %q", found.GetSlug())
+	}
+	return nil
 }
 
 func membershipState(subject string, membership *github.Membership) (bool, error) {

@@ -29,7 +29,10 @@ func TestATeamThatCannotBeSeenIsUnknown(t *testing.T) {
 		var rejected *forge.RejectedError
 		assert.ErrorAs(t, err, &rejected, team)
 		assert.False(t, member)
+		assert.ErrorAs(t, w.client.FindTeam(t.Context(), team), &rejected, team)
 	}
+	require.NoError(t, w.client.FindTeam(t.Context(), "acme/payments"))
+	assert.ErrorIs(t, w.client.FindTeam(t.Context(), "acme/secret"), forge.ErrNotFound)
 }
 
 func TestPeopleAreFollowedByIDNotByLogin(t *testing.T) {
