@@ -49,7 +49,7 @@ func Begin(genesis string, at time.Time, releases map[string]Snapshot) Repositor
 	for name, s := range releases {
 		r.Releases[name] = Release{
 			Inputs: s.Inputs, Commit: genesis, At: at,
-			Control: s.Control, Problem: s.Problem, Genesis: true,
+			Control: s.Control.clipped(), Problem: clip(s.Problem), Genesis: true,
 		}
 	}
 	return r
@@ -63,17 +63,30 @@ func Fold(r Repository, s Step) (Repository, error) {
 	if s.From != r.Mark {
 		return r, fmt.Errorf("fold %s: it follows %s and not the mark %s", s.Commit, s.From, r.Mark)
 	}
-	r.Mark = s.Commit
+	r.Mark, r.Waiting = s.Commit, ""
 	r = r.govern(s)
 	releases := maps.Clone(r.Releases)
 	if releases == nil {
 		releases = map[string]Release{}
 	}
-	for name, snapshot := range s.Releases {
-		releases[name] = releases[name].follow(s, snapshot)
+	count, leftOut := tally(releases), []string(nil)
+	for _, name := range slices.Sorted(maps.Keys(s.Releases)) {
+		before, known := releases[name]
+		after := before.follow(s, s.Releases[name])
+		after.Control = after.Control.within(before.Control, maxHolds-count.holds+len(before.Control.Holds))
+		count.move(before, after)
+		switch {
+		case !known && count.full():
+			count.move(after, Release{})
+			leftOut = append(leftOut, name)
+		case after.isNothing():
+			delete(releases, name)
+		default:
+			releases[name] = after
+		}
 	}
 	r.Releases = releases
-	return r, nil
+	return r.leave(s, leftOut), nil
 }
 
 // govern takes a new policy, or says why it does not.
@@ -83,14 +96,15 @@ func (r Repository) govern(s Step) Repository {
 	case s.Policy.Accepted:
 		r.Policy, r.PolicyRefused = s.Commit, ""
 	default:
-		r.PolicyRefused = fmt.Sprintf("the policy of %.12s is not in force: %s", s.Commit, s.Policy.Reason)
+		r.PolicyRefused = clip(fmt.Sprintf("the policy of %.12s is not in force: %s", s.Commit, s.Policy.Reason))
 	}
 	return r
 }
 
 // follow is the release after a step that touched its files.
 func (r Release) follow(s Step, snapshot Snapshot) Release {
-	r.Problem = snapshot.Problem
+	snapshot.Control = snapshot.Control.clipped()
+	r.Problem = clip(snapshot.Problem)
 	if snapshot.Problem != "" {
 		r.Control = r.Control.follow(snapshot.Control, nil)
 		// What it holds besides the fault has to be proven too, once the fault is
@@ -191,6 +205,13 @@ func (c Control) Refuses(inputs string, digests []string) (some, all bool) {
 // Freeze stops reading until an operator decides.
 func Freeze(r Repository, reason string) Repository {
 	r.Frozen = reason
+	return r
+}
+
+// Wait says why the commit after the mark cannot be read, which only a person can
+// mend. Reading it is tried again all the same.
+func Wait(r Repository, reason string) Repository {
+	r.Waiting = clip(reason)
 	return r
 }
 

@@ -26,6 +26,12 @@ type Repository struct {
 	Policy string `json:"policy"`
 	// PolicyRefused is why a later policy is not, "" when there is none.
 	PolicyRefused string `json:"policyRefused,omitempty"`
+	// LeftOut says which new releases are not followed because there are too
+	// many, "" when all are.
+	LeftOut string `json:"leftOut,omitempty"`
+	// Waiting is why the commit after the mark could not be read for a while, ""
+	// when it was not tried or is only a moment ago.
+	Waiting string `json:"waiting,omitempty"`
 	// Frozen is why nothing more is read until an operator decides.
 	Frozen string `json:"frozen,omitempty"`
 	// Releases by name, such as "production/checkout".
@@ -103,7 +109,8 @@ func (r Release) Unproven(verified func(inputs string) bool) []Change {
 }
 
 // Encode is the record as it is stored: compressed, because a merge that moves
-// a thousand releases lists a thousand changes.
+// a thousand releases lists a thousand changes. The error wraps ErrTooLarge where
+// the store would refuse it.
 func Encode(r Repository) ([]byte, error) {
 	var buf bytes.Buffer
 	zip := gzip.NewWriter(&buf)
@@ -113,7 +120,11 @@ func Encode(r Repository) ([]byte, error) {
 	if err := zip.Close(); err != nil {
 		return nil, fmt.Errorf("compress repository record: %w", err)
 	}
-	return json.Marshal(buf.Bytes())
+	data, err := json.Marshal(buf.Bytes())
+	if err == nil && len(data) > MaxEncoded {
+		return nil, fmt.Errorf("%w: %d bytes of %d", ErrTooLarge, len(data), MaxEncoded)
+	}
+	return data, err
 }
 
 // maxRecord bounds what a stored record may unpack to.
@@ -137,6 +148,23 @@ func Decode(data []byte) (Repository, error) {
 		return Repository{}, fmt.Errorf("decode repository record: it has schema %d and this version reads %d", r.Schema, Schema)
 	}
 	return r, nil
+}
+
+// Troubles says what keeps the repository as a whole from being followed; nothing
+// when it is.
+func (r Repository) Troubles() []string {
+	var out []string
+	for _, t := range [...]struct{ what, why string }{
+		{"reading is frozen: ", r.Frozen},
+		{"reading waits for a person: ", r.Waiting},
+		{"not every release is followed: ", r.LeftOut},
+		{"", r.PolicyRefused},
+	} {
+		if t.why != "" {
+			out = append(out, t.what+t.why)
+		}
+	}
+	return out
 }
 
 // Names lists the releases in order.
