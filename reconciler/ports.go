@@ -27,7 +27,8 @@ type Store interface {
 // A Source reads the followed branch. It may be called again at any time.
 type Source interface {
 	// Begin reads the baseline, Poll what came after the record's mark. After an
-	// error of Poll the record holds what was read before it.
+	// error of Poll the record holds what was read before it. One that wraps
+	// environments.ErrStuck needs a person.
 	Begin(ctx context.Context, genesis string) (intake.Repository, error)
 	Poll(ctx context.Context, record intake.Repository, now time.Time) (intake.Repository, error)
 }

@@ -49,6 +49,8 @@ type Reconciler struct {
 	repositoryVersion string
 	// readAt is when the last reading of the branch began that reached its end.
 	readAt time.Time
+	// readErr is why the last one did not reach it.
+	readErr error
 	// records is what was saved or loaded last.
 	records map[release.Key]stored
 	// failures counts the passes in a row that were not complete.

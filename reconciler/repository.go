@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
 )
@@ -46,25 +48,45 @@ func (c *Reconciler) begin(ctx context.Context, version string) error {
 	if err != nil {
 		return err
 	}
-	c.readUntil(began)
+	c.readUntil(began, nil)
 	return c.saveRepository(ctx, record, version, record.Names())
 }
 
-// IntakeOnce reads what is new on the branch.
+// IntakeOnce reads what is new on the branch. Where only a person can make the
+// reading go on, the record says so and what was read before stays in force.
 func (c *Reconciler) IntakeOnce(ctx context.Context) error {
 	before, version := c.known()
 	began := time.Now()
 	after, err := c.Source.Poll(ctx, before, began)
-	if err == nil {
-		c.readUntil(began)
+	if after.Mark != before.Mark {
+		after = c.settled(after)
+		if _, large := intake.Encode(after); errors.Is(large, intake.ErrTooLarge) {
+			err = fmt.Errorf("read from %.12s to %.12s: %w; take out of the branch what fills it, and the reading goes on", before.Mark, after.Mark, large)
+			after = before
+		}
 	}
-	if after.Mark == before.Mark && after.Frozen == before.Frozen {
+	c.readUntil(began, err)
+	switch {
+	case err == nil:
+		after.Waiting = ""
+	case errors.Is(err, environments.ErrStuck), errors.Is(err, intake.ErrTooLarge):
+		after, err = intake.Wait(after, err.Error()), nil
+	}
+	if after.Mark == before.Mark && after.Frozen == before.Frozen && after.Waiting == before.Waiting {
 		return err
 	}
-	if after.Frozen != "" {
-		c.Log.Error("reading is frozen", "reason", after.Frozen)
+	c.complain(before, after)
+	return errors.Join(err, c.saveRepository(ctx, after, version, changed(before, after)))
+}
+
+// complain says once what only a person can mend.
+func (c *Reconciler) complain(before, after intake.Repository) {
+	said := before.Troubles()
+	for _, trouble := range after.Troubles() {
+		if !slices.Contains(said, trouble) {
+			c.Log.Error("the branch is not followed", "mark", after.Mark, "reason", trouble)
+		}
 	}
-	return errors.Join(err, c.saveRepository(ctx, c.settled(after), version, changed(before, after)))
 }
 
 // settled drops the changes whose proof is behind them, so that what git has
@@ -88,6 +110,11 @@ func changed(before, after intake.Repository) []string {
 	var out []string
 	for name, r := range after.Releases {
 		if old, ok := before.Releases[name]; !ok || !reflect.DeepEqual(old, r) {
+			out = append(out, name)
+		}
+	}
+	for name := range before.Releases {
+		if _, ok := after.Releases[name]; !ok {
 			out = append(out, name)
 		}
 	}
@@ -124,10 +151,13 @@ func (c *Reconciler) publish(record intake.Repository, version string, names []s
 	}
 }
 
-func (c *Reconciler) readUntil(at time.Time) {
+// readUntil remembers how far a reading that began at an instant came.
+func (c *Reconciler) readUntil(began time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.readAt = at
+	if c.readErr = err; err == nil {
+		c.readAt = began
+	}
 }
 
 // unread says why nothing may begin now: since the branch was last read in full,
@@ -135,11 +165,15 @@ func (c *Reconciler) readUntil(at time.Time) {
 func (c *Reconciler) unread(now time.Time) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	why := ""
+	if c.readErr != nil {
+		why = " (" + strings.ReplaceAll(c.readErr.Error(), "\n", "; ") + ")"
+	}
 	switch {
 	case c.readAt.IsZero():
-		return "the branch has not been read since the start"
+		return "the branch has not been read since the start" + why
 	case now.Sub(c.readAt) > max(maxUnread, 2*c.Poll):
-		return "the branch could not be read to its end since " + c.readAt.UTC().Format(time.RFC3339) + "; a hold may have come meanwhile"
+		return "the branch could not be read to its end since " + c.readAt.UTC().Format(time.RFC3339) + "; a hold may have come meanwhile" + why
 	}
 	return ""
 }

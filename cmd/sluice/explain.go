@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
 )
 
@@ -30,29 +31,34 @@ Exit code 0: stable, 8: on its way or waiting, 1: it needs a person.`,
 			if err := flags.check(); err != nil {
 				return err
 			}
-			records, err := flags.records(cmd.Context())
+			found, err := flags.records(cmd.Context())
 			if err != nil {
 				return codedError{exitFailed, err}
 			}
-			i := slices.IndexFunc(records, func(r release.Record) bool { return r.Key == key })
+			i := slices.IndexFunc(found.releases, func(r release.Record) bool { return r.Key == key })
 			if i < 0 {
 				return codedError{exitFailed, fmt.Errorf("explain %s: there is no record of it; `sluice status` lists those there are", key)}
 			}
-			return explain(cmd, flags, records[i])
+			return explain(cmd, flags.output, found.releases[i], found.reading)
 		},
 	}
 	flags.add(command)
 	return command
 }
 
-func explain(cmd *cobra.Command, flags recordFlags, r release.Record) error {
+func explain(cmd *cobra.Command, output string, r release.Record, reading intake.Repository) error {
 	e := release.Explain(r, time.Now().UTC())
-	if flags.output == "json" {
-		if err := printJSON(cmd.OutOrStdout(), "Explanation", map[string]any{"item": e}); err != nil {
+	if output == "json" {
+		if err := printJSON(cmd.OutOrStdout(), "Explanation", map[string]any{"item": e, "repository": readingOf(reading)}); err != nil {
 			return err
 		}
-	} else if _, err := fmt.Fprint(cmd.OutOrStdout(), e.Text()); err != nil {
+		return answer(r)
+	}
+	if _, err := fmt.Fprint(cmd.OutOrStdout(), e.Text()); err != nil {
 		return err
+	}
+	for _, trouble := range reading.Troubles() {
+		fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n", readUpTo(reading, trouble))
 	}
 	return answer(r)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-cd/sluice/reconciler/cluster"
+	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
 	"github.com/sluice-cd/sluice/schemas"
 )
@@ -44,32 +45,41 @@ func (f *recordFlags) check() error {
 	return nil
 }
 
-// records reads every release's record, sorted by name.
-func (f *recordFlags) records(ctx context.Context) ([]release.Record, error) {
+// records are what the daemon keeps: the releases by name, and how far it has
+// read the environments repository.
+type records struct {
+	releases []release.Record
+	reading  intake.Repository
+}
+
+func (f *recordFlags) records(ctx context.Context) (records, error) {
+	var out records
 	config, err := clientConfig(f.cluster)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	kube, err := cluster.New(cluster.Config{REST: config, Namespace: f.cluster.Namespace, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	documents, err := kube.List(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the daemon's records in namespace %s: %w", f.cluster.Namespace, err)
+		return out, fmt.Errorf("read the daemon's records in namespace %s: %w", f.cluster.Namespace, err)
 	}
-	var out []release.Record
 	for _, d := range documents {
 		if !strings.Contains(d.Name, ".") {
-			continue // the repository's own record
+			if out.reading, err = intake.Decode(d.Data); err != nil {
+				return out, err
+			}
+			continue
 		}
 		r, err := release.Decode(d.Data)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		out = append(out, r)
+		out.releases = append(out.releases, r)
 	}
-	slices.SortFunc(out, func(a, b release.Record) int { return strings.Compare(a.Key.String(), b.Key.String()) })
+	slices.SortFunc(out.releases, func(a, b release.Record) int { return strings.Compare(a.Key.String(), b.Key.String()) })
 	return out, nil
 }
 
@@ -85,33 +95,50 @@ func newStatusCommand() *cobra.Command {
 			if err := flags.check(); err != nil {
 				return err
 			}
-			records, err := flags.records(cmd.Context())
+			found, err := flags.records(cmd.Context())
 			if err != nil {
 				return codedError{exitFailed, err}
 			}
-			now := time.Now().UTC()
-			items := make([]release.Explanation, len(records))
-			for i, r := range records {
-				items[i] = release.Explain(r, now)
-			}
-			if flags.output == "json" {
-				return printJSON(cmd.OutOrStdout(), "StatusList", map[string]any{"items": items})
-			}
-			return printStatus(cmd.OutOrStdout(), records, items, now)
+			return printStatus(cmd.OutOrStdout(), flags.output, found, time.Now().UTC())
 		},
 	}
 	flags.add(command)
 	return command
 }
 
-func printStatus(w io.Writer, records []release.Record, items []release.Explanation, now time.Time) error {
+func printStatus(w io.Writer, output string, found records, now time.Time) error {
+	items := make([]release.Explanation, len(found.releases))
+	for i, r := range found.releases {
+		items[i] = release.Explain(r, now)
+	}
+	if output == "json" {
+		return printJSON(w, "StatusList", map[string]any{"items": items, "repository": readingOf(found.reading)})
+	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "RELEASE\tPHASE\tSTABLE\tCANDIDATE\tSINCE\tWHY")
-	for i, r := range records {
+	for i, r := range found.releases {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Key, r.Phase,
 			shortVersion(r.Stable), candidateVersion(r), age(now.Sub(r.Since)), cut(items[i].Title))
 	}
+	for _, trouble := range found.reading.Troubles() {
+		fmt.Fprintf(table, "\n%s\n", readUpTo(found.reading, trouble))
+	}
 	return table.Flush()
+}
+
+// A reading is how far the environments repository was read, as JSON says it.
+type reading struct {
+	Commit   string   `json:"commit"` // the last one that was read
+	Policy   string   `json:"policy"` // the one whose policy is in force
+	Troubles []string `json:"troubles,omitempty"`
+}
+
+func readingOf(r intake.Repository) reading {
+	return reading{Commit: r.Mark, Policy: r.Policy, Troubles: r.Troubles()}
+}
+
+func readUpTo(r intake.Repository, trouble string) string {
+	return fmt.Sprintf("The branch was read up to %.12s; %s", r.Mark, trouble)
 }
 
 // whyWidth keeps a line of the table readable; explain says everything.

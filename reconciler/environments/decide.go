@@ -1,6 +1,7 @@
 package environments
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,20 +84,26 @@ func (d *decider) decidePolicy(ctx context.Context, changes []gitsource.Change) 
 	if err != nil {
 		return nil, err
 	}
-	decision, err := d.decide(gate.EvaluatePolicy(gate.PolicyFacts{
+	decision, err := d.decide(ctx, gate.EvaluatePolicy(gate.PolicyFacts{
 		Repository: d.name, Branch: d.branch, Merged: true, Owners: old.Policy.Owners,
 		Change: d.reviewed(ctx, old.Policy.Owners),
-	}, d.now))
+	}, d.now), old.Policy.Owners)
 	if err != nil {
 		return nil, err
 	}
 	var fault unusable
-	if _, err := d.Rules(d.commit.SHA); errors.As(err, &fault) {
+	after, err := d.Rules(d.commit.SHA)
+	switch {
+	case errors.As(err, &fault):
 		return &intake.Decision{Reason: fault.Error()}, nil
-	} else if err != nil {
+	case err != nil:
 		return nil, err
 	}
-	return d.refuseDrift(decision)
+	if decision, err = d.refuseDrift(decision); err != nil || !decision.Accepted {
+		return decision, err
+	}
+	reason, err := d.newTeams(ctx, old.Policy, after.Policy)
+	return &intake.Decision{Accepted: reason == "", Reason: cmp.Or(reason, decision.Reason)}, err
 }
 
 // refuseDrift refuses a change on top of one that was not accepted: whoever
@@ -154,9 +161,9 @@ func (d *decider) decideRelease(ctx context.Context, rules Rules, name string, i
 		Repository: d.name, Branch: d.branch, Class: schemas.ChangeStandard,
 		Changes: []gate.Change{d.reviewed(ctx, environment.Approvals.Teams)},
 	}, d.now)
-	decision, err := d.decide(slices.DeleteFunc(results, func(r gate.Result) bool {
+	decision, err := d.decide(ctx, slices.DeleteFunc(results, func(r gate.Result) bool {
 		return r.Gate != gate.Integrity && r.Gate != gate.Approvals
-	}))
+	}), environment.Approvals.Teams)
 	if err != nil {
 		return nil, err
 	}
@@ -200,10 +207,10 @@ func (d *decider) reviewed(ctx context.Context, teams []string) gate.Change {
 
 // decide sums up. What the forge could not answer is an error: an undecided
 // change of the rules makes everything after it wait.
-func (d *decider) decide(results []gate.Result) (*intake.Decision, error) {
+func (d *decider) decide(ctx context.Context, results []gate.Result, teams []string) (*intake.Decision, error) {
 	for _, result := range results {
 		if result.Unknown {
-			return nil, fmt.Errorf("ask who approved it: %s", result.Reason)
+			return nil, d.undecided(ctx, result.Reason, teams)
 		}
 	}
 	summary := gate.Summarize(results)

@@ -190,6 +190,7 @@ func (w *world) serve(dir string) {
 		Teams: []forgetest.Team{
 			{Org: "acme", Slug: "releasers", Members: []string{"bob", "erin"}},
 			{Org: "acme", Slug: "platform", Members: []string{"carol"}},
+			{Org: "acme", Slug: "auditors", Members: []string{"dave"}},
 		},
 		Repositories: []forgetest.RepositoryOptions{
 			{FullName: repoName, Protected: []string{"main"}, Permissions: map[string]string{

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/gitsource/forge/forgetest"
 	"github.com/sluice-cd/sluice/gitsource/gittest"
 	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/gate"
@@ -205,15 +206,76 @@ func TestPersonMayBeAnOwner(t *testing.T) {
 func TestTeamThatCannotBeReadLeavesOpenOnlyWhatOthersDoNotSettle(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	two := strings.Replace(policy, "[acme/platform]", "[acme/gone, acme/platform]", 1)
+	two := strings.Replace(policy, "[acme/platform]", "[acme/auditors, acme/platform]", 1)
 	w.propose("two", rules(two)).approve("carol").merge(gittest.Squash)
 	w.poll()
+	w.forge.RemoveTeam("acme", "auditors")
 	sha := w.propose("next", rules(two+"# next\n")).approve("carol").merge(gittest.Squash)
 	assert.Equal(t, sha, w.poll().Policy)
 
 	w.propose("open", rules(two+"# open\n")).approve("dave").merge(gittest.Squash)
-	_, err := w.envs.Poll(t.Context(), w.record, w.clock())
-	assert.ErrorContains(t, err, "the word of dave")
+	after, err := w.envs.Poll(t.Context(), w.record, w.clock())
+	require.ErrorIs(t, err, environments.ErrStuck)
+	assert.Equal(t, sha, after.Mark)
+	assert.ErrorContains(t, err, "team acme/auditors cannot be read")
+}
+
+const teamRoute = "GET /orgs/{org}/teams/{slug}"
+
+func TestPolicyWithATeamThatCannotBeReadIsRefused(t *testing.T) {
+	t.Parallel()
+	for what, text := range map[string]string{
+		"an owner":    strings.Replace(policy, "[acme/platform]", "[acme/plattform, acme/platform]", 1),
+		"a releaser":  strings.Replace(policy, "[acme/releasers]", "[acme/plattform]", 1),
+		"no owner is": strings.Replace(policy, "[acme/platform]", "[acme/plattform]", 1),
+	} {
+		w := newWorld(t)
+		w.propose("typo", rules(text)).approve("carol").merge(gittest.Squash)
+		w.poll()
+		assert.Equal(t, w.genesis, w.record.Policy, what)
+		assert.Contains(t, w.record.PolicyRefused, "team acme/plattform cannot be read: there is no such team, or Sluice's credentials may not see it", what)
+		assert.Contains(t, w.record.PolicyRefused, "correct its name", what)
+
+		w.push("main", rules(policy))
+		sha := w.propose("right", rules(policy+"# right\n")).approve("carol").merge(gittest.Squash)
+		assert.Equal(t, sha, w.poll().Policy, "the old owners still decide")
+	}
+}
+
+func TestTeamsAreLookedUpOnlyWhenThePolicyBringsNewOnes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.away(teamRoute)
+	sha := w.propose("same", rules(policy+"# same\n")).approve("carol").merge(gittest.Squash)
+	assert.Equal(t, sha, w.poll().Policy)
+
+	sha = w.propose("new", rules(strings.Replace(policy, "[acme/platform]", "[acme/auditors, acme/platform]", 1))).approve("carol").merge(gittest.Squash)
+	after, err := w.envs.Poll(t.Context(), w.record, w.clock())
+	require.ErrorContains(t, err, "read team acme/auditors")
+	require.NotErrorIs(t, err, environments.ErrStuck, "a forge that is away comes back")
+	assert.Equal(t, w.record.Mark, after.Mark, "no answer is no refusal")
+	w.forge.ClearFaults()
+	w.forge.Inject(forgetest.Fault{On: teamRoute, Status: 403, Body: `{"message":"Resource not accessible by integration"}`})
+	_, err = w.envs.Poll(t.Context(), w.record, w.clock())
+	require.ErrorIs(t, err, environments.ErrStuck)
+	require.ErrorContains(t, err, "let them read the organization's members")
+	w.forge.ClearFaults()
+	assert.Equal(t, sha, w.poll().Policy)
+}
+
+func TestOwnersWhoAreGoneStopTheReadingInWords(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.forge.RemoveTeam("acme", "platform")
+	sha := w.propose("late", rules(policy+"# late\n")).approve("carol").merge(gittest.Squash)
+	after, err := w.envs.Poll(t.Context(), w.record, w.clock())
+	require.ErrorIs(t, err, environments.ErrStuck)
+	assert.Equal(t, w.record, after)
+	for _, part := range []string{"read commit " + sha[:12], "team acme/platform cannot be read", "--genesis <sha>"} {
+		require.ErrorContains(t, err, part)
+	}
+	_, err = w.envs.Begin(t.Context(), sha)
+	require.ErrorContains(t, err, "team acme/platform cannot be read", "a baseline needs owners too")
 }
 
 func TestNewEnvironmentBringsItsReleases(t *testing.T) {

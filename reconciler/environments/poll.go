@@ -1,6 +1,7 @@
 package environments
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ func (r *Repository) Begin(ctx context.Context, genesis string) (intake.Reposito
 	if err != nil {
 		return intake.Repository{}, fmt.Errorf("read the baseline: %w", err)
 	}
+	if reason, err := r.newTeams(ctx, schemas.Policy{}, rules.Policy); reason != "" || errors.Is(err, ErrStuck) {
+		return intake.Repository{}, fmt.Errorf("read the baseline: its policy cannot be used: %w", cmp.Or(err, errors.New(reason)))
+	}
 	names, err := r.releases(rules, genesis)
 	if err != nil {
 		return intake.Repository{}, err
@@ -41,6 +45,9 @@ func (r *Repository) Begin(ctx context.Context, genesis string) (intake.Reposito
 	}
 	return intake.Begin(genesis, commit.Time, snapshots), nil
 }
+
+// ErrStuck is wrapped by an error of Poll that only a person can mend. It says how.
+var ErrStuck = errors.New("reading waits for a person")
 
 // Poll reads on from the record's mark. It costs one request when nothing
 // changed. When the history was rewritten the record comes back frozen. After

@@ -50,6 +50,9 @@ type Checks interface {
 
 // People says what somebody may do.
 type People interface {
+	// FindTeam fails with forge.ErrNotFound for a team that does not exist or
+	// that the forge does not show.
+	FindTeam(ctx context.Context, team string) error
 	TeamMember(ctx context.Context, team string, user forge.User) (bool, error)
 	Permission(ctx context.Context, user forge.User) (forge.Permission, error)
 }

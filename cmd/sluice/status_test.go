@@ -1,0 +1,34 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/reconciler/cluster"
+	"github.com/sluice-cd/sluice/reconciler/intake"
+	"github.com/sluice-cd/sluice/reconciler/release"
+)
+
+func TestStatusSaysWhyNothingMoreIsRead(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	key := release.Key{Environment: "production", Service: "checkout"}
+	found := records{releases: []release.Record{release.New(key, now)}, reading: intake.Begin("c0ffee", now, nil)}
+	for _, output := range []string{"table", "json"} {
+		var b strings.Builder
+		require.NoError(t, printStatus(&b, output, found, now))
+		assert.NotContains(t, b.String(), "waits for a person", output)
+		stuck := found
+		stuck.reading = intake.Wait(found.reading, "read commit c1: team acme/platform cannot be read")
+		require.NoError(t, printStatus(&b, output, stuck, now))
+		assert.Contains(t, b.String(), "c0ffee", output)
+		assert.Contains(t, b.String(), "reading waits for a person: read commit c1: team acme/platform cannot be read", output)
+	}
+}
+
+func TestTheStoreTakesEveryRecordThatIsEncoded(t *testing.T) {
+	assert.LessOrEqual(t, intake.MaxEncoded, cluster.MaxDocumentBytes)
+}
