@@ -42,7 +42,7 @@ func clipped(s string, limit int) string {
 
 // clipped shortens what is commentary.
 func (c Control) clipped() Control {
-	c.Reason = clip(c.Reason)
+	c.Reason, c.Frozen = clip(c.Reason), clip(c.Frozen)
 	holds := make([]Hold, len(c.Holds))
 	for i, h := range c.Holds {
 		h.Reason, h.By, h.Rollback = clipped(h.Reason, maxReason), clipped(h.By, maxReason), clipped(h.Rollback, maxReason)
@@ -102,7 +102,7 @@ func (r Release) fresh() bool {
 
 // isNothing: there is nothing to remember of it.
 func (r Release) isNothing() bool {
-	return r.Inputs == "" && r.Commit == "" && r.Problem == "" && len(r.Changes) == 0 && !r.Control.Paused && len(r.Control.Holds) == 0
+	return r.Inputs == "" && r.Commit == "" && r.Problem == "" && len(r.Changes) == 0 && !r.Control.Looser(Control{})
 }
 
 // leave remembers that a step brought more than is followed. Only a new policy
