@@ -41,7 +41,7 @@ func (c *Client) TeamMember(ctx context.Context, team string, user forge.User) (
 // FindTeam fails with forge.ErrNotFound for a team ("org/team") that does not
 // exist or that the credentials may not see: GitHub answers both alike.
 func (c *Client) FindTeam(ctx context.Context, team string) error {
-	ctx = asking(ctx, "team")
+	ctx = transport.Asking(ctx, "team")
 	subject := "read team " + team
 	org, slug, err := forge.SplitRepository(team)
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *Client) FindTeam(ctx context.Context, team string) error {
 		return classify(subject, err)
 	}
 	if !strings.EqualFold(found.GetSlug(), slug) {
-		return incomplete(subject, "it is about team %q", found.GetSlug())
+		return transport.Incomplete(subject, "it is about team %q", found.GetSlug())
 	}
 	return nil
 }
