@@ -85,7 +85,7 @@ func (c *Reconciler) previewOne(ctx context.Context, candidate environments.Cand
 		if err != nil && !errors.As(err, &refusal) {
 			return verdict{}, err
 		}
-		describe(&facts, output, refusal)
+		p.describe(&facts, output, refusal)
 	}
 	s := gate.Summarize(gate.Evaluate(facts, time.Now()))
 	return verdict{candidate.Key.String(), state(s.Status), s.Title}, nil

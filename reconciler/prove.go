@@ -108,7 +108,7 @@ func (p *pass) ask(ctx context.Context, q release.Query, judged *release.Judged,
 	if err != nil {
 		return err
 	}
-	describe(&facts, output, refusal)
+	p.describe(&facts, output, refusal)
 	results := gate.Evaluate(facts, p.now)
 	summary := gate.Summarize(results)
 	judged.Gates, judged.Reason = gates(results), summary.Title
@@ -122,7 +122,7 @@ func (p *pass) ask(ctx context.Context, q release.Query, judged *release.Judged,
 }
 
 // describe adds what is known of the rendered manifests.
-func describe(facts *gate.Facts, output render.Output, refusal *render.Refusal) {
+func (p *pass) describe(facts *gate.Facts, output render.Output, refusal *render.Refusal) {
 	if refusal != nil {
 		facts.RenderError = refusal.Error()
 		return
@@ -132,6 +132,16 @@ func describe(facts *gate.Facts, output render.Output, refusal *render.Refusal) 
 		if !image.Pinned {
 			facts.Unpinned = append(facts.Unpinned, fmt.Sprintf("%s, container %s: %s", image.Object, image.Container, image.Image))
 		}
+	}
+	health, own := p.rules.Services[p.key.Service].Health, map[string]string{}
+	for _, a := range facts.Artifacts {
+		own[a.Image] = a.Digest
+	}
+	for _, u := range output.Report.Unprobed(own, health) {
+		facts.Unprobed = append(facts.Unprobed, u.String())
+	}
+	if health.Excepted() {
+		facts.Exception = health.Incident + ", " + health.Reason
 	}
 }
 

@@ -135,6 +135,9 @@ type Health struct {
 	Incident string `json:"incident,omitempty"`
 }
 
+// Excepted reports whether deviating probes are documented.
+func (h Health) Excepted() bool { return h.Reason != "" && h.Incident != "" }
+
 // Position returns where a path such as metrics.errors.preset was written, or the
 // nearest one around it; zero for a service that was not decoded from a file.
 func (s Service) Position(path string) (line, column int) {

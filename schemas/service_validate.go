@@ -165,7 +165,7 @@ func (h Health) validate(ps *Problems) {
 		}
 		deviates = deviates || probe.path != probe.standard
 	}
-	if deviates && (h.Reason == "" || h.Incident == "") {
+	if deviates && !h.Excepted() {
 		ps.add("health", "use the standard paths, or give reason and incident", "probes that deviate need a reason and an incident")
 	}
 }

@@ -111,42 +111,10 @@ func (c *check) rendered(r render.Report) {
 			c.add(catalog.KustomizationFile, "write it as name@sha256:…, or list it in artifacts", "%s uses image %q of container %s without a digest", image.Object, image.Image, image.Container)
 		}
 	}
-	for _, container := range r.Containers {
-		if c.runsArtifact(r, container) {
-			c.probes(container)
-		}
+	for _, u := range r.Unprobed(c.images(), c.service.Health) {
+		c.add(catalog.KustomizationFile, fmt.Sprintf("declare it with httpGet %s, or change health in the service with reason and incident", u.Path), "%s", u)
 	}
 	c.traffic(r)
-}
-
-// runsArtifact leaves out sidecars, which answer for themselves.
-func (c *check) runsArtifact(r render.Report, container render.Container) bool {
-	return !container.Sidecar && slices.ContainsFunc(r.Images, func(i render.Image) bool {
-		if i.Object != container.Object || i.Container != container.Name {
-			return false
-		}
-		return slices.ContainsFunc(c.release.List(), func(a schemas.Artifact) bool { return i.Image == a.Image+"@"+a.Digest })
-	})
-}
-
-func (c *check) probes(container render.Container) {
-	for _, want := range []struct {
-		name, path string
-		probe      *render.Probe
-	}{
-		{"startup", c.service.Health.Startup, container.Startup},
-		{"liveness", c.service.Health.Live, container.Liveness},
-		{"readiness", c.service.Health.Ready, container.Readiness},
-	} {
-		remedy := fmt.Sprintf("declare it with httpGet %s, or change health in the service with reason and incident", want.path)
-		switch {
-		case want.path == schemas.NoProbe:
-		case want.probe == nil:
-			c.add(catalog.KustomizationFile, remedy, "container %s of %s has no %s probe", container.Name, container.Object, want.name)
-		case want.probe.Kind != "http" || want.probe.Path != want.path:
-			c.add(catalog.KustomizationFile, remedy, "the %s probe of container %s of %s asks %s %s", want.name, container.Name, container.Object, want.probe.Kind, want.probe.Path)
-		}
-	}
 }
 
 func (c *check) traffic(r render.Report) {

@@ -56,6 +56,10 @@ type Facts struct {
 	RenderError string
 	// Unpinned lists the images of the rendered manifests without a digest.
 	Unpinned []string
+	// Unprobed says of each health probe that the rendered workload lacks which
+	// one; Exception is why it may have other probes than usual, "" when it may not.
+	Unprobed  []string
+	Exception string
 
 	Holds  []Hold
 	Paused Pause

@@ -48,6 +48,8 @@ func cells() []cell {
 		{"artifact: unknown", gate.Artifacts, func(f *gate.Facts) { f.Upstream.Unknown = away }, pending, waits, waits, true},
 		{"render: error", gate.Render, func(f *gate.Facts) { f.RenderError = "kustomization.yaml:3: no such file" }, failure, rejects, rejects, false},
 		{"render: not yet", gate.Render, func(f *gate.Facts) { f.Rendered = false }, pending, waits, waits, true},
+		{"probes: one is missing", gate.Probes, func(f *gate.Facts) { f.Unprobed = []string{"container app has no startup probe"} }, failure, rejects, rejects, false},
+		{"probes: not rendered yet", gate.Probes, func(f *gate.Facts) { f.Rendered = false }, pending, waits, waits, true},
 		{"artifact: images not known", gate.Artifacts, func(f *gate.Facts) { f.Rendered = false }, pending, waits, waits, true},
 		{"hotfix: no incident", gate.HotfixRef, func(f *gate.Facts) { f.Class = schemas.ChangeHotfix }, failure, rejects, rejects, false},
 		{"hold", gate.Held, func(f *gate.Facts) { f.Holds = []gate.Hold{{Inputs: inputs, Reason: "error rate"}} }, failure, rejects, rejects, false},

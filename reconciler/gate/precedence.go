@@ -11,6 +11,7 @@ const (
 	Integrity = "integrity"
 	Artifacts = "artifact"
 	Render    = "render"
+	Probes    = "health-probes"
 	HotfixRef = "hotfix"
 	Held      = "hold"
 	Paused    = "paused"
@@ -56,6 +57,7 @@ func precedence() []rule {
 		{Integrity, [paths]bool{yes, yes, yes, yes}, yes, anytime(integrity)},
 		{Artifacts, [paths]bool{yes, yes, yes, no}, yes, anytime(artifact)},
 		{Render, [paths]bool{yes, yes, yes, no}, yes, anytime(render)},
+		{Probes, [paths]bool{yes, yes, no, no}, no, anytime(probes)},
 		{HotfixRef, [paths]bool{yes, yes, no, no}, no, anytime(incident)},
 		{Held, [paths]bool{yes, yes, yes, no}, yes, anytime(hold)},
 		{Paused, [paths]bool{yes, yes, no, yes}, yes, anytime(paused)},

@@ -3,6 +3,7 @@ package gate_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,6 +43,18 @@ func onApproval(edit func(*forge.Review)) func(*gate.Facts, *rand.Rand) {
 	}
 }
 
+// sameApprover makes every approval a repetition of the first one.
+func sameApprover(c *gate.Change) {
+	first := slices.IndexFunc(c.Reviews, func(r forge.Review) bool { return r.State == forge.Approved })
+	for i := range c.Reviews {
+		if c.Reviews[i].State == forge.Approved {
+			id := c.Reviews[i].ID
+			c.Reviews[i] = c.Reviews[first]
+			c.Reviews[i].ID = id
+		}
+	}
+}
+
 func onChange(edit func(*gate.Change)) func(*gate.Facts, *rand.Rand) {
 	return func(f *gate.Facts, r *rand.Rand) { edit(anyChange(f, r)) }
 }
@@ -76,7 +89,7 @@ func setbacks() []setback {
 		{"approval stale", onApproval(func(r *forge.Review) { r.Commit = earlierHead })},
 		{"approval late", onApproval(func(r *forge.Review) { r.SubmittedAt = mergedAt.Add(time.Second) })},
 		{"approval by a bot", onApproval(func(r *forge.Review) { r.User.Kind = "Bot" })},
-		{"approval by the same person", onApproval(func(r *forge.Review) { r.User.ID, r.User.Login = alice.ID, alice.Login })},
+		{"approval by the same person", onChange(sameApprover)},
 		{"objection", onChange(func(c *gate.Change) {
 			c.Reviews = append(c.Reviews, review(500, bob, forge.ChangesRequested, -time.Second))
 		})},
@@ -119,6 +132,7 @@ func setbacks() []setback {
 		{"check not asked", func(f *gate.Facts, _ *rand.Rand) { delete(f.Checks, "tests") }},
 		{"digest malformed", func(f *gate.Facts, _ *rand.Rand) { f.Artifacts[0].Digest = "latest" }},
 		{"image unpinned", func(f *gate.Facts, _ *rand.Rand) { f.Unpinned = append(f.Unpinned, "nginx") }},
+		{"no probe", func(f *gate.Facts, _ *rand.Rand) { f.Unprobed = append(f.Unprobed, "no startup probe") }},
 		{"nothing proven", func(f *gate.Facts, _ *rand.Rand) { f.Upstream.Proven = nil }},
 		{"upstream unread", func(f *gate.Facts, _ *rand.Rand) { f.Upstream.Unknown = "timeout" }},
 		{"other base tree", func(f *gate.Facts, _ *rand.Rand) { f.BaseTree = head }},

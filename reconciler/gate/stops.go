@@ -102,6 +102,30 @@ func render(f Facts) finding {
 	return refused("the manifests do not render: "+line(inert.Replace(f.RenderError), maxReason), "the author: correct the file that is named")
 }
 
+// probes: whoever runs the workload can ask it whether it has started, lives and
+// is ready.
+func probes(f Facts) finding {
+	switch {
+	case f.RenderError != "" || !f.Rendered:
+		return unrendered()
+	case len(f.Unprobed) > 0:
+		return refused(foreign(f.Unprobed[0])+more(len(f.Unprobed)-1, "probe"),
+			"the author: declare the probe that is named; or the owners of the policy: change health of the service, with reason and incident",
+		).because(listed(f.Unprobed)...)
+	case f.Exception != "":
+		return met("the probes are those of a documented exception").because(Evidence{Text: "exception: " + foreign(f.Exception)})
+	}
+	return met("startup, liveness and readiness probes ask the paths of the service")
+}
+
+func listed(texts []string) []Evidence {
+	evidence := make([]Evidence, len(texts))
+	for i, text := range texts {
+		evidence[i] = Evidence{Text: foreign(text)}
+	}
+	return evidence
+}
+
 func unrendered() finding {
 	return unknown("the manifests have not been rendered yet", "Sluice, as soon as it has rendered them")
 }

@@ -85,3 +85,19 @@ func TestTheStrictestClaimedClassApplies(t *testing.T) {
 	assert.Equal(t, 3, a.For(gate.Class(a, "standard", "typo")))
 	assert.Equal(t, 3, a.For(gate.Class(a, "", "standard")))
 }
+
+func TestAMissingProbeIsNamedAndAnExceptionIsShown(t *testing.T) {
+	f := promotion()
+	f.Unprobed = []string{"container app of Deployment/checkout has no startup probe", "the readiness probe of container app of Deployment/checkout asks http /ready"}
+	r := ask(t, f, gate.Probes)
+	assert.Equal(t, "container app of Deployment/checkout has no startup probe (and 1 more probe)", r.Reason)
+	assert.Contains(t, texts(r), "asks http /ready")
+	assert.Contains(t, r.Unblocks, "with reason and incident")
+
+	f.Exception = "INC-7, speaks gRPC only"
+	assert.Equal(t, gate.Fail, ask(t, f, gate.Probes).Verdict, "an exception says what else is asked, not that nothing is")
+	f.Unprobed = nil
+	r = ask(t, f, gate.Probes)
+	assert.Equal(t, gate.Pass, r.Verdict)
+	assert.Contains(t, texts(r), "exception: INC-7, speaks gRPC only")
+}
