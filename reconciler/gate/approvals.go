@@ -61,7 +61,7 @@ func (f Facts) reviewed(c Change, a schemas.Approvals, need int) finding {
 	case problem != "":
 		return unknown(problem, askForge)
 	}
-	t := tally(Reviewers(c, a))
+	t := tally(c.reviewers(a))
 	return t.finding(f, c, a, need+c.spare(need)).because(t.evidence...).because(c.blindSpots()...)
 }
 
@@ -128,23 +128,23 @@ func (c Change) spare(need int) int {
 // A count is what the reviewers of one change add up to.
 type count struct {
 	approved  int
-	undecided []Reviewer // may approve or object, but it could not be asked
-	objecting []Reviewer
+	undecided []reviewer // may approve or object, but it could not be asked
+	objecting []reviewer
 	evidence  []Evidence
 }
 
-func tally(reviewers []Reviewer) count {
+func tally(reviewers []reviewer) count {
 	var t count
 	for _, r := range reviewers {
 		switch {
-		case r.Unknown:
+		case r.unknown:
 			t.undecided = append(t.undecided, r)
-		case r.Blocks:
+		case r.blocks:
 			t.objecting = append(t.objecting, r)
-		case r.Counts:
+		case r.counts:
 			t.approved++
 		}
-		t.evidence = append(t.evidence, Evidence{Text: r.String(), URL: r.URL})
+		t.evidence = append(t.evidence, Evidence{Text: r.String(), URL: r.url})
 	}
 	return t
 }
@@ -195,7 +195,7 @@ func (t count) atMost() int {
 	return most
 }
 
-func (t count) mayBeObjected() bool { return slices.ContainsFunc(t.undecided, Reviewer.objects) }
+func (t count) mayBeObjected() bool { return slices.ContainsFunc(t.undecided, reviewer.objects) }
 
 // prefix tells several changes apart.
 func (f Facts) prefix(c Change) string {
@@ -227,10 +227,10 @@ func counted(n int) string {
 	return fmt.Sprintf("%d approvals", n)
 }
 
-func names(reviewers []Reviewer) string {
+func names(reviewers []reviewer) string {
 	list := make([]string, len(reviewers))
 	for i, r := range reviewers {
-		list[i] = person(r.User)
+		list[i] = person(r.user)
 	}
 	return cut(strings.Join(list, ", "), maxForeign)
 }

@@ -132,23 +132,3 @@ func TestAFailedCheckMayBeRepeatedForHalfAnHourAfterTheMerge(t *testing.T) {
 	f.Checks["tests"].Subjects[0].Runs[0] = run(101, "test", sourceCommit, "success")
 	assert.Equal(t, gate.Pass, at(20*time.Minute).Verdict)
 }
-
-func TestOnlyIntegrityAndHoldRejectRightBeforeTheApply(t *testing.T) {
-	for _, c := range cells() {
-		if c.afterwards != rejects {
-			continue
-		}
-		f := promotion()
-		c.spoil(&f)
-		results := gate.Evaluate(f, now)
-		again := pick(t, gate.AtApply(results), c.gate)
-		if c.gate == gate.Integrity || c.gate == gate.Held {
-			assert.Equal(t, rejects, again.Outcome, c.name)
-			continue
-		}
-		assert.Equal(t, waits, again.Outcome, c.name)
-		assert.Equal(t, gate.Wait, again.Verdict, c.name)
-		assert.False(t, again.Final, c.name)
-		assert.Equal(t, rejects, pick(t, results, c.gate).Outcome, "the results given are left as they are")
-	}
-}

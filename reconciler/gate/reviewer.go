@@ -10,57 +10,53 @@ import (
 	"github.com/sluice-cd/sluice/schemas"
 )
 
-// Reviewer is one person's word on a change and what it weighs.
-type Reviewer struct {
-	User forge.User
-	// Opinion is Approved, ChangesRequested or Dismissed.
-	Opinion forge.ReviewState
-	At      time.Time
-	URL     string
-	// Counts: the approval is one of those needed. Blocks: the request for
-	// changes stands in the way. Unknown: which of them could not be asked.
-	Counts  bool
-	Blocks  bool
-	Unknown bool
-	// Why says why a word has no weight or what is not known; "" otherwise.
-	Why string
+// A reviewer is one person's word on a change and what it weighs.
+type reviewer struct {
+	user forge.User
+	// opinion is Approved, ChangesRequested or Dismissed.
+	opinion forge.ReviewState
+	url     string
+	// counts: the approval is one of those needed. blocks: the request for
+	// changes stands in the way. unknown: which of them could not be asked.
+	counts  bool
+	blocks  bool
+	unknown bool
+	// why says why a word has no weight or what is not known; "" otherwise.
+	why string
 }
 
 // String says in one sentence what a reviewer said and whether it counts.
-func (r Reviewer) String() string {
-	who := person(r.User)
+func (r reviewer) String() string {
+	who := person(r.user)
 	switch {
-	case r.Unknown:
-		return fmt.Sprintf("%s %s; whether that counts is not known: %s", who, r.said(), r.Why)
-	case r.Counts:
+	case r.unknown:
+		return fmt.Sprintf("%s %s; whether that counts is not known: %s", who, r.said(), r.why)
+	case r.counts:
 		return who + " approved and counts"
-	case r.Blocks:
+	case r.blocks:
 		return who + " requested changes, which stands in the way"
-	case r.Opinion == forge.Dismissed:
+	case r.opinion == forge.Dismissed:
 		return fmt.Sprintf("the review by %s was dismissed", who)
 	}
-	return fmt.Sprintf("%s %s, but does not count: %s", who, r.said(), r.Why)
+	return fmt.Sprintf("%s %s, but does not count: %s", who, r.said(), r.why)
 }
 
-func (r Reviewer) said() string {
+func (r reviewer) said() string {
 	if r.objects() {
 		return "requested changes"
 	}
 	return "approved"
 }
 
-func (r Reviewer) objects() bool { return r.Opinion == forge.ChangesRequested }
+func (r reviewer) objects() bool { return r.opinion == forge.ChangesRequested }
 
-// Reviewers explains the last word of everybody who gave one on a change,
+// reviewers explains the last word of everybody who gave one on a change,
 // ordered by time. Of a merged change only what was said before its merge is
 // taken; approvals that came later are listed with that reason.
-func Reviewers(c Change, a schemas.Approvals) []Reviewer {
-	if c.PullRequest == nil {
-		return nil
-	}
-	var reviewers []Reviewer
+func (c Change) reviewers(a schemas.Approvals) []reviewer {
+	var reviewers []reviewer
 	for _, word := range c.lastWords() {
-		r := Reviewer{User: word.User, Opinion: word.State, At: word.SubmittedAt, URL: word.URL}
+		r := reviewer{user: word.User, opinion: word.State, url: word.URL}
 		switch word.State {
 		case forge.ChangesRequested:
 			c.weighObjection(&r, a)
@@ -78,13 +74,13 @@ func Reviewers(c Change, a schemas.Approvals) []Reviewer {
 func ApprovedBy(f Facts) []forge.User {
 	var approvers []forge.User
 	for _, c := range f.Changes {
-		if c.Base {
-			continue // who approved that did not approve this promotion
+		if c.Base || c.PullRequest == nil {
+			continue // who approved a base did not approve this promotion
 		}
-		for _, r := range Reviewers(c, f.Environment.Approvals) {
-			known := slices.ContainsFunc(approvers, func(u forge.User) bool { return u.ID == r.User.ID })
-			if r.Counts && !known {
-				approvers = append(approvers, r.User)
+		for _, r := range c.reviewers(f.Environment.Approvals) {
+			known := slices.ContainsFunc(approvers, func(u forge.User) bool { return u.ID == r.user.ID })
+			if r.counts && !known {
+				approvers = append(approvers, r.user)
 			}
 		}
 	}
@@ -144,29 +140,29 @@ func (c Change) beforeBase(r forge.Review) bool {
 
 // weighObjection: whoever is in a team that decides or may write may object,
 // even with a hand in the change.
-func (c Change) weighObjection(r *Reviewer, a schemas.Approvals) {
-	standing := c.standing(r.User, a)
-	if writer := c.mayWrite(r.User); !standing.yes() && (writer.yes() || standing.Unknown == "") {
+func (c Change) weighObjection(r *reviewer, a schemas.Approvals) {
+	standing := c.standing(r.user, a)
+	if writer := c.mayWrite(r.user); !standing.yes() && (writer.yes() || standing.Unknown == "") {
 		standing = writer
 	}
-	r.Blocks, r.Unknown, r.Why = standing.yes(), standing.Unknown != "", standing.Unknown
-	if !r.Blocks && !r.Unknown {
-		r.Why = standing.Reason
+	r.blocks, r.unknown, r.why = standing.yes(), standing.Unknown != "", standing.Unknown
+	if !r.blocks && !r.unknown {
+		r.why = standing.Reason
 	}
 }
 
-func (c Change) weighApproval(r *Reviewer, word forge.Review, a schemas.Approvals) {
-	if r.Why = c.disqualified(word); r.Why != "" {
+func (c Change) weighApproval(r *reviewer, word forge.Review, a schemas.Approvals) {
+	if r.why = c.disqualified(word); r.why != "" {
 		return
 	}
-	standing := c.standing(r.User, a)
+	standing := c.standing(r.user, a)
 	switch {
 	case standing.yes():
-		r.Counts = true
+		r.counts = true
 	case standing.Unknown != "":
-		r.Unknown, r.Why = true, standing.Unknown
+		r.unknown, r.why = true, standing.Unknown
 	default:
-		r.Why = standing.Reason
+		r.why = standing.Reason
 	}
 }
 

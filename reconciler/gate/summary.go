@@ -2,7 +2,6 @@ package gate
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -94,18 +93,4 @@ func joined(prefix string, reasons []string) string {
 		title = longer
 	}
 	return cut(strings.TrimSpace(title), maxTitle)
-}
-
-// AtApply returns the results as they count when the facts are read once more
-// right before the apply: what passed a moment ago may have to wait, but only
-// integrity and hold reject at once. The others are asked again first.
-func AtApply(results []Result) []Result {
-	again := slices.Clone(results)
-	for i, r := range again {
-		if r.Outcome != OutcomeReject || r.Gate == Integrity || r.Gate == Held {
-			continue
-		}
-		again[i].Verdict, again[i].Outcome, again[i].Final = Wait, OutcomeWait, false
-	}
-	return again
 }
