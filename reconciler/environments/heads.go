@@ -137,19 +137,3 @@ func (q *inquiry) sameDifference(onto, earlier, base, head string) (bool, error)
 	}
 	return same, err
 }
-
-// shownFrom is the commit that reviewers of a head were shown the difference to,
-// "" where that cannot be told. The branch has to have been there before the head
-// was made: a commit that came to it inside of another merge was not on it when
-// somebody reviewed the head, who then was shown the difference to an older one,
-// in which what was done and undone since does not appear.
-func (q *inquiry) shownFrom(onto, head string) (string, error) {
-	base, reason, err := q.git.OnlyMergeBase(onto, head)
-	if err != nil || reason != "" {
-		return "", err
-	}
-	if on, err := q.line.contains(base, onto); err != nil || !on {
-		return "", err
-	}
-	return base, nil
-}

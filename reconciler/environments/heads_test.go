@@ -57,7 +57,7 @@ func TestWhatAnotherBaseHeldWasNotReviewed(t *testing.T) {
 			continue
 		}
 		assert.Equal(t, gate.Fail, r[gate.Approvals].Verdict, "bob was shown a typo")
-		assert.Contains(t, evidence(r[gate.Approvals]), "the base branch was changed since")
+		assert.Contains(t, evidence(r[gate.Approvals]), "its base was changed since")
 	}
 }
 
@@ -76,7 +76,7 @@ func TestBaseThatWentAwayVoidsApprovals(t *testing.T) {
 
 	r := w.verdicts()[gate.Approvals]
 	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
-	assert.Contains(t, evidence(r), "the base branch was changed since")
+	assert.Contains(t, evidence(r), "its base was changed since")
 }
 
 func TestBaseThatWasRewrittenForTheReviewVoidsApprovals(t *testing.T) {
@@ -91,7 +91,7 @@ func TestBaseThatWasRewrittenForTheReviewVoidsApprovals(t *testing.T) {
 
 	r := w.verdicts()[gate.Approvals]
 	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
-	assert.Contains(t, evidence(r), "the base branch was changed since")
+	assert.Contains(t, evidence(r), "its base was changed since")
 }
 
 func evidence(r gate.Result) string {
@@ -181,6 +181,58 @@ func TestApprovalDoesNotOutliveWhatARebaseBringsAlong(t *testing.T) {
 			assert.Contains(t, evidence(r), "the content has changed since")
 		})
 	}
+}
+
+// The head does and undoes something, which its review does not show. What was
+// done comes to the branch by another pull request, and undoing it is left.
+func TestApprovalDoesNotCoverWhatAnotherMergeTookOutOfTheDifference(t *testing.T) {
+	t.Parallel()
+	for _, again := range []bool{false, true} {
+		w := newWorld(t)
+		kustomization := production + "/kustomization.yaml"
+		scaled := w.propose("scale", map[string]string{kustomization: overlay(9)})
+		require.NoError(t, w.repo.Branch("alice", "two", "scale"))
+		w.push("two", with(w.promotion("two"), map[string]string{kustomization: overlay(3)}))
+		number, err := w.repo.OpenPR("alice", "Promote", "two", "main")
+		require.NoError(t, err)
+		p := pull{w: w, number: number}.approve("bob") // is shown the promotion alone
+		scaled.approve("bob").merge(gittest.MergeCommit)
+		for i := range 5 {
+			w.push("main", map[string]string{"docs/note.md": overlay(i)})
+		}
+		if again {
+			p.approve("erin")
+		}
+		p.merge(gittest.Squash)
+
+		r := w.verdicts()
+		assert.Equal(t, gate.Pass, r[gate.Integrity].Verdict, r[gate.Integrity].Reason)
+		if again {
+			assert.Equal(t, gate.Pass, r[gate.Approvals].Verdict, r[gate.Approvals].Reason)
+			continue
+		}
+		assert.Equal(t, gate.Fail, r[gate.Approvals].Verdict, r[gate.Approvals].Reason)
+		assert.Contains(t, evidence(r[gate.Approvals]), "its base was changed since")
+	}
+}
+
+func TestPartThatWasMergedByHandLeavesTheReviewUnproven(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.repo.Branch("alice", "two", "main"))
+	part := w.push("two", map[string]string{"docs/part.md": "part\n"})
+	w.push("two", w.promotion("two"))
+	number, err := w.repo.OpenPR("alice", "Promote", "two", "main")
+	require.NoError(t, err)
+	p := pull{w: w, number: number}.approve("bob")
+	by := w.must(w.repo.Git().Merge("main", part, gittest.MergeCommit, "by hand", "alice <alice@example.com>"))
+	p.approve("erin").merge(gittest.Squash)
+	require.True(t, w.verdicts()[gate.Integrity].Unknown, "the forge may still be linking it")
+	w.wait(time.Minute)
+
+	r := w.verdicts()[gate.Integrity]
+	assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
+	assert.Contains(t, r.Reason, by[:8])
 }
 
 // The reviewed commit does and undoes something, which its review does not show.

@@ -258,6 +258,9 @@ func (q *inquiry) readReview(ctx context.Context, g *gate.Change, onto string) e
 	if err := q.readBases(ctx, g); err != nil {
 		return err
 	}
+	if err := q.readShift(ctx, g, onto); err != nil {
+		return err
+	}
 	if g.Pushers, g.PushRecord, err = q.readPushers(ctx, pr); err != nil {
 		return err
 	}

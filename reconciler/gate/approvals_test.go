@@ -252,7 +252,7 @@ func TestAnApprovalOfTheDifferenceToAnotherBaseDoesNotCount(t *testing.T) {
 		assert.Equal(t, want, ask(t, f, gate.Approvals).Verdict, at)
 	}
 	c.BaseChanges = []time.Time{approved}
-	assert.Contains(t, texts(ask(t, f, gate.Approvals)), "alice approved, but does not count: the base branch was changed since")
+	assert.Contains(t, texts(ask(t, f, gate.Approvals)), "alice approved, but does not count: its base was changed since")
 
 	c.Reviews = append(c.Reviews, review(300, bob, forge.ChangesRequested, -time.Hour), review(301, carol, forge.Approved, -time.Minute))
 	r := ask(t, f, gate.Approvals)

@@ -107,8 +107,9 @@ type Change struct {
 	// Pushers is who pushed the final head, or one of the equal ones.
 	Pushers    []forge.User
 	PushRecord Record
-	// BaseChanges is when the pull request got another base branch, or its base
-	// was rewritten: who approved before saw another difference than what lands.
+	// BaseChanges is when the pull request got another base branch, its base was
+	// rewritten, or a part of it came there by another pull request: who approved
+	// before saw another difference than what lands.
 	BaseChanges []time.Time
 	BaseRecord  Record
 	// Members has the members of a team (or the user of that name) by the

@@ -178,7 +178,7 @@ func (c Change) disqualified(word forge.Review) string {
 	case c.afterMerge(word):
 		return "the approval came after the merge"
 	case c.beforeBase(word):
-		return "the base branch was changed since, so the approval is for another difference"
+		return "its base was changed since, so the approval is for another difference"
 	}
 	if part := c.part(word.User.ID); part != "" {
 		return part
