@@ -462,3 +462,29 @@ func TestAHoldIsLiftedOnlyWhenNothingIsRefusedAnyMore(t *testing.T) {
 		assert.True(t, lifted(), "the id alone refuses nothing")
 	})
 }
+
+func TestARollbackRestoresTheDirectoryThatWasReviewed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.badRates["v3"] = 0.3
+		w.push(map[string]string{name: "v1"})
+		w.begin()
+		w.settle(checkout)
+		inner := w.push(map[string]string{name: "v2"})
+		w.ends = w.commit(map[string]intake.Snapshot{})
+		w.settle(checkout)
+		stable := w.record(checkout).Stable
+		assert.NotEqual(t, inner, stable.Commit, "a state inside of a rebased pull request was reviewed by nobody")
+		assert.Equal(t, w.ends, stable.Commit)
+		assert.Equal(t, w.ends, stable.Base, "the first environment reads the base from the same commit")
+		attempt := w.record(checkout).Attempt
+		w.settle(checkout)
+		assert.Equal(t, attempt, w.record(checkout).Attempt, "git still names the inner commit, which is the same promotion")
+
+		w.ends = ""
+		w.push(map[string]string{name: "v3"})
+		w.settle(checkout)
+		assert.Equal(t, "v2", w.asked(name).Inputs)
+		assert.Equal(t, stable.Commit, w.record(checkout).Stable.Commit)
+	})
+}

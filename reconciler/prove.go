@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/gate"
+	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
 	"github.com/sluice-cd/sluice/reconciler/render"
 )
@@ -114,11 +115,27 @@ func (p *pass) ask(ctx context.Context, q release.Query, judged *release.Judged,
 	judged.Gates, judged.Reason = gates(results), summary.Title
 	judged.Outcome = outcome(summary.Outcome)
 	judged.Promotion = promotion(q.Want.Promotion, facts, p.git.Policy)
+	judged.Reviewed = p.reviewed(q, facts)
 	judged.Decision = decision(*judged, output, results)
 	if !summary.NextCheck.IsZero() && summary.NextCheck.Before(judged.Recheck) {
 		judged.Recheck = summary.NextCheck
 	}
 	return nil
+}
+
+// reviewed is the candidate as its reviewers saw it: at the end of its pull
+// request. A rebase may have changed the inputs in an earlier commit, whose
+// release.yaml can say something else beside them.
+func (p *pass) reviewed(q release.Query, facts gate.Facts) release.Revision {
+	n := len(facts.Changes)
+	if n == 0 || !facts.Changes[n-1].Content.Yes {
+		return release.Revision{}
+	}
+	end, err := p.Releases.Want(p.rules, p.key, intake.Release{Inputs: q.Want.Revision.Inputs, Commit: facts.Changes[n-1].Commit})
+	if err != nil {
+		return release.Revision{} // what was found by its own commit stays
+	}
+	return end.Revision
 }
 
 // describe adds what is known of the rendered manifests.

@@ -189,6 +189,26 @@ func TestFilesBeforeTheFirstReleaseAreReviewedToo(t *testing.T) {
 	assert.Contains(t, r.Reason, pushed[:8])
 }
 
+func TestFilesAndFirstReleaseOfOneRebasedPullRequestAreOneChange(t *testing.T) {
+	t.Parallel()
+	for _, governs := range []bool{false, true} {
+		w := newWorld(t)
+		w.addCart()
+		files, first := map[string]string{cart + "/kustomization.yaml": lone}, map[string]string{cart + "/release.yaml": w.file("cart").String()}
+		if governs {
+			first["sluice.yaml"] = policy + "# harmless\n"
+		}
+		w.propose("first", files, first).approve("bob", "carol").merge(gittest.Rebase)
+		r := w.cart()[gate.Integrity]
+		if !governs {
+			assert.Equal(t, gate.Pass, r.Verdict, r.Reason)
+			continue
+		}
+		assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
+		assert.Contains(t, r.Reason, "changes the rules (sluice.yaml)")
+	}
+}
+
 func TestFirstReleaseIsProvenAfterARefusedOneWasTakenBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -126,8 +126,11 @@ func (q *inquiry) changes(ctx context.Context, rules Rules, c Candidate, teams [
 				return nil, err
 			}
 		}
-		if slices.ContainsFunc(out, func(o gate.Change) bool { return o.Commit == g.Commit }) {
-			continue
+		if at := slices.IndexFunc(out, func(o gate.Change) bool { return o.PullRequest != nil && o.Commit == g.Commit }); at >= 0 {
+			if out[at].Base && !out[at].Content.Yes {
+				g.Content = out[at].Content
+			}
+			out = slices.Delete(out, at, at+1)
 		}
 		if f, err := q.readFiles(rules, c.Key, g.Commit); err == nil {
 			g.Class = f.release.Change

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-cd/sluice/gitsource/gittest"
 	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/gate"
+	"github.com/sluice-cd/sluice/reconciler/intake"
 )
 
 func TestMergedPromotionIsProvenForEachWayToMerge(t *testing.T) {
@@ -221,6 +222,27 @@ func TestStateInsideOfARebaseIsNotWhatWasReviewed(t *testing.T) {
 	r := w.judge(w.facts(environments.Candidate{Key: key(production), Want: want, Changes: of.Changes}))[gate.Integrity]
 	assert.Equal(t, gate.Wait, r.Verdict)
 	assert.Contains(t, r.Reason, tip[:8])
+}
+
+func TestCandidateInsideOfARebaseIsFoundAtItsEndToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	last := w.file("two")
+	last.version, last.extra = "2.0.0", "change: breaking\n"
+	w.propose("two", w.promotion("two"), map[string]string{unproven: last.String()}).approve("bob").merge(gittest.Rebase)
+	w.poll()
+	c := w.candidate(production)
+	changes := w.facts(c).Changes
+	require.Len(t, changes, 1)
+	end := changes[0].Commit
+	assert.Equal(t, w.record.Mark, end)
+	assert.NotEqual(t, c.Want.Revision.Commit, end)
+
+	reviewed, err := w.envs.Want(w.rules(), key(production), intake.Release{Commit: end})
+	require.NoError(t, err)
+	assert.Equal(t, c.Want.Revision.Inputs, reviewed.Revision.Inputs)
+	assert.Equal(t, end, reviewed.Revision.Commit)
+	assert.Equal(t, "2.0.0", reviewed.Revision.Version)
 }
 
 func TestOnlyWhoApprovedOrObjectedIsAskedAbout(t *testing.T) {

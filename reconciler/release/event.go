@@ -60,6 +60,9 @@ type Judged struct {
 	Place Place
 	// Promotion completes how the candidate came to be wanted.
 	Promotion Promotion
+	// Reviewed is the candidate's revision as of the commit that ends its pull
+	// request, zero when that is not proven.
+	Reviewed Revision
 }
 
 // Seen is what the cluster says.

@@ -18,7 +18,7 @@ func (r Record) judged(e Judged, now time.Time) Record {
 		return r.judgedNext(e, now)
 	}
 	r.Gates, r.Decision, r.Recheck, r.Reason = e.Gates, e.Decision, plain(e.Recheck), clip(e.Reason)
-	r.Candidate = &Want{Revision: r.Candidate.Revision, Promotion: e.completed(r.Candidate.Promotion)}
+	r.Candidate = e.completed(*r.Candidate)
 	switch e.Outcome {
 	case Proceed:
 		if r.Reason = r.delayed(e.Plan); r.Reason == "" {
@@ -75,14 +75,18 @@ func (r Record) begin(e Judged, now time.Time) Record {
 	return r.enter(Preparing, "the gates passed; the candidate is applied without traffic", now)
 }
 
-// completed is how a promotion came to be wanted, as far as the answer knows more.
-func (e Judged) completed(p Promotion) Promotion {
-	if e.Promotion.Commit != e.Commit {
-		return p
+// completed is what is wanted as far as the answer knows more of it. Its directory
+// is that of the commit that was reviewed: the one that changed the inputs may be
+// a state inside of a pull request, which nobody saw.
+func (e Judged) completed(w Want) *Want {
+	if e.Promotion.Commit == e.Commit {
+		w.Promotion = e.Promotion
+		w.Promotion.At = plain(w.Promotion.At)
 	}
-	p = e.Promotion
-	p.At = plain(p.At)
-	return p
+	if e.Reviewed.Commit != "" && e.Reviewed.Inputs == w.Revision.Inputs {
+		w.Revision.Commit, w.Revision.Base, w.Revision.Version = e.Reviewed.Commit, e.Reviewed.Base, e.Reviewed.Version
+	}
+	return &w
 }
 
 func (r Record) reject(e Judged, now time.Time) Record {

@@ -61,7 +61,7 @@ func (r Record) unqueue() Record {
 // for good leaves git, which then asks for the candidate again. Where the policy
 // leaves git to people it waits, and is refused when its turn comes.
 func (r Record) judgedNext(e Judged, now time.Time) Record {
-	r.Next = &Want{Revision: r.Next.Revision, Promotion: e.completed(r.Next.Promotion)}
+	r.Next = e.completed(*r.Next)
 	r.Queued = Answer{Gates: e.Gates, Reason: clip(e.Reason), Recheck: plain(e.Recheck)}
 	switch {
 	case e.Outcome == Proceed && r.Phase != Verifying:
