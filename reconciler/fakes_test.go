@@ -108,6 +108,7 @@ type world struct {
 
 	badRates  map[string]float64 // error rate by inputs
 	meterDown bool
+	noPast    bool // nothing was counted before a rollout
 
 	evidence map[string]string
 	order    []string // evidence ids as they came
@@ -373,8 +374,15 @@ func revision(inputs, commit string) release.Revision {
 	}
 }
 
+// parts reads inputs such as "v1~2+5": the artifact, its shared objects, its scale.
+func parts(inputs string) (artifact, shared, scale string) {
+	artifact, scale, _ = strings.Cut(inputs, "+")
+	artifact, shared, _ = strings.Cut(artifact, "~")
+	return artifact, shared, scale
+}
+
 func digest(inputs string) string {
-	artifact, _, _ := strings.Cut(inputs, "+")
+	artifact, _, _ := parts(inputs)
 	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(artifact)))
 }
 
@@ -435,10 +443,14 @@ func (w *world) Build(ctx context.Context, in render.Input) (render.Output, erro
 		"apiVersion": "apps/v1", "kind": "Deployment",
 		"metadata": map[string]any{"name": in.Service + "-" + in.Revision, "namespace": in.Namespace},
 	}}
-	workload, scale, _ := strings.Cut(in.FilesID, "+") // "v1+5": v1 at another scale
+	workload, shared, scale := parts(in.FilesID)
+	policy := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+		"metadata": map[string]any{"name": in.Service}, "spec": map[string]any{"content": shared},
+	}}
 	out := render.Output{
-		Workload: []*unstructured.Unstructured{deployment}, WorkloadHash: workload + w.salt,
-		ManifestHash: strings.Join([]string{in.Revision, workload, scale, in.Namespace, w.salt}, "/"),
+		Workload: []*unstructured.Unstructured{deployment}, Shared: []*unstructured.Unstructured{policy}, WorkloadHash: workload + w.salt,
+		ManifestHash: strings.Join([]string{in.Revision, workload, shared, scale, in.Namespace, w.salt}, "/"),
 	}
 	out.Report.Images = []render.Image{{Object: "Deployment/" + in.Service, Container: "app", Image: "x", Pinned: !strings.HasPrefix(in.FilesID, "unpinned")}}
 	return out, nil
@@ -596,6 +608,11 @@ func (w *world) Ticks(ctx context.Context, q meter.Question, now time.Time) (met
 			out.Trouble = errors.New("no answer in 10 s")
 			return out, nil
 		}
+		if q.BeforeAfter {
+			out.Ticks = append(out.Ticks, w.beforeAfter(q, to))
+			last = to
+			continue
+		}
 		n := int64(300 * q.Situation.Weight)
 		inputs := strings.TrimSuffix(strings.TrimPrefix(q.Candidate, "checkout-r"), "-")
 		out.Ticks = append(out.Ticks, analysis.Tick{
@@ -604,6 +621,21 @@ func (w *world) Ticks(ctx context.Context, q meter.Question, now time.Time) (met
 			Candidate: analysis.Arm{Requests: n, Errors: n/100 + int64(float64(n)*w.badRates[inputs])},
 		})
 		last = to
+	}
+}
+
+// beforeAfter counts stable under the shared objects of the candidate: "~2" in
+// badRates is how much worse it then is, above 1 that nothing arrives any more.
+func (w *world) beforeAfter(q meter.Question, to time.Time) analysis.Tick {
+	_, shared, _ := parts(w.record(checkout).Candidate.Revision.Inputs)
+	rate := w.badRates["~"+shared]
+	after := analysis.Arm{Requests: 300, Errors: 3 + int64(300*rate)}
+	if rate > 1 {
+		after = analysis.Arm{}
+	}
+	return analysis.Tick{
+		At: to.UTC(), Seconds: tick.Seconds(), Weight: q.Situation.Weight, Steered: q.Situation.Steered, Up: q.Situation.Up,
+		Stable: analysis.Arm{Requests: 300, Errors: 3, Silent: w.noPast}, Candidate: after,
 	}
 }
 

@@ -68,18 +68,25 @@ func (p *pass) question(ctx context.Context) (meter.Question, error) {
 	if err != nil {
 		return meter.Question{}, err
 	}
-	candidate := p.observed.Revisions[r.Candidate.Revision.ID]
+	arm := r.Candidate.Revision.ID
+	if release.BeforeAfter(r) {
+		arm = r.Stable.ID // compared with its own past
+	}
 	q := meter.Question{
 		Metrics: service.Metrics, Health: service.Health, Namespace: v.place.Namespace,
 		Began: r.Rollout.Began, StepBegan: r.Rollout.StepBegan, Interval: r.Rollout.Plan.Interval,
 		Last: lastTick(r.Rollout.Analysis), Lives: p.lives(),
 		Situation: analysis.Situation{
-			Step: r.Rollout.Step, Weight: p.weight(v), Up: serves(candidate),
+			Step: r.Rollout.Step, Weight: p.weight(v), Up: serves(p.observed.Revisions[arm]),
 			Steered: v.place.Traffic != schemas.TrafficNone && r.Stable != nil,
 		},
 	}
-	if q.Candidate, err = podPrefix(v.manifests[r.Candidate.Revision.ID]); err != nil {
+	if q.Candidate, err = podPrefix(v.manifests[arm]); err != nil {
 		return q, err
+	}
+	if q.BeforeAfter = release.BeforeAfter(r); q.BeforeAfter {
+		q.Stable, q.Situation.Weight = q.Candidate, 0.5 // as much after as before
+		return q, nil
 	}
 	if r.Stable != nil {
 		q.Stable, err = podPrefix(v.manifests[r.Stable.ID])

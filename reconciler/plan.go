@@ -2,7 +2,11 @@ package reconciler
 
 import (
 	"context"
+	"reflect"
+	"slices"
 	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/sluice-cd/sluice/analysis"
 	"github.com/sluice-cd/sluice/reconciler/release"
@@ -33,29 +37,50 @@ func (p *pass) plan(ctx context.Context, q release.Query, judged *release.Judged
 	if judged.Outcome != release.Proceed || p.record.Phase != release.Pending {
 		return nil // it does not begin yet
 	}
-	return p.planInPlace(ctx, q, judged, output)
+	return p.planAgainst(ctx, q, judged, output)
 }
 
-// planInPlace finds out whether only scale or shared objects change. Then the
-// objects keep the names of the stable revision.
-func (p *pass) planInPlace(ctx context.Context, q release.Query, judged *release.Judged, output render.Output) error {
+// planAgainst finds out what changes besides the workload, or instead of it.
+// Without a change of the workload the objects keep the names of the stable
+// revision. Only what is a matter of scale needs no judging: shared objects serve
+// stable too.
+func (p *pass) planAgainst(ctx context.Context, q release.Query, judged *release.Judged, output render.Output) error {
 	stable, err := p.render(ctx, p.planned, *p.record.Stable)
 	if err != nil {
 		return err
 	}
-	same := p.record.Stable.Workload == "" || p.record.Stable.Workload == stable.WorkloadHash
-	if !same || stable.WorkloadHash != output.WorkloadHash {
-		return nil // what runs was rendered otherwise and would be restarted
-	}
-	renamed := q.Want.Revision
-	renamed.ID = p.record.Stable.ID
-	if output, err = p.render(ctx, p.planned, renamed); err != nil {
+	revision := q.Want.Revision
+	revision.ID = p.record.Stable.ID
+	renamed, err := p.render(ctx, p.planned, revision)
+	if err != nil {
 		return err
 	}
-	judged.Manifest = output.ManifestHash
-	judged.Plan.InPlace, judged.Plan.Measured = true, false
-	judged.Plan.Steps, judged.Plan.Window = []int{100}, 0
+	// What runs and was rendered otherwise would be restarted.
+	known := p.record.Stable.Workload == "" || p.record.Stable.Workload == stable.WorkloadHash
+	inPlace := known && stable.WorkloadHash == output.WorkloadHash
+	judged.Plan.Shared = !sameObjects(stable.Shared, renamed.Shared)
+	switch {
+	case inPlace:
+		judged.Manifest, judged.Plan.InPlace, judged.Plan.Steps = renamed.ManifestHash, true, []int{100}
+		if !judged.Plan.Shared {
+			judged.Plan.Measured, judged.Plan.Window = false, 0
+		}
+	case judged.Plan.Shared:
+		judged.Plan.Steps = append([]int{0}, judged.Plan.Steps...)
+	}
 	return nil
+}
+
+// sameObjects compares two renders of what revisions share, in any order.
+func sameObjects(a, b []*unstructured.Unstructured) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	return !slices.ContainsFunc(a, func(x *unstructured.Unstructured) bool {
+		return !slices.ContainsFunc(b, func(y *unstructured.Unstructured) bool {
+			return reflect.DeepEqual(x.Object, y.Object)
+		})
+	})
 }
 
 func planOf(e schemas.Environment, s schemas.Service, class string) release.Plan {

@@ -50,6 +50,9 @@ type Question struct {
 	Last time.Time
 	// Lives are the pods of both arms that the cluster knows.
 	Lives map[string]analysis.Life
+	// BeforeAfter compares Stable with itself: every window of the step with one as
+	// long before the rollout began, the latest first.
+	BeforeAfter bool
 	// Situation is what is true of the ticks besides their counts.
 	Situation analysis.Situation
 }
@@ -89,7 +92,7 @@ func (m *Meter) Ticks(ctx context.Context, q Question, now time.Time) (Reading, 
 		return Reading{}, err
 	}
 	pace := source.Pace(q.Interval)
-	stable, candidate := q.arms(pace)
+	r := reader{q, source, queries}
 	var out Reading
 	var prev *analysis.Snapshot
 	for last := q.Last; len(out.Ticks) < maxTicks; {
@@ -97,30 +100,68 @@ func (m *Meter) Ticks(ctx context.Context, q Question, now time.Time) (Reading, 
 		if !due {
 			break
 		}
-		before, after, err := read(ctx, source, queries, prev, from, to)
+		tick, end, err := r.tick(ctx, prev, from, to)
 		if ctx.Err() != nil {
 			return out, ctx.Err() // nobody waits any more, which says nothing of the source
 		}
+		out.Ticks = append(out.Ticks, tick)
 		if err != nil {
-			out.Ticks = append(out.Ticks, analysis.UnknownTick(from, to, q.Situation, analysis.ReasonOf(err)))
 			out.Trouble = err
 			break
 		}
-		out.Ticks = append(out.Ticks, analysis.Measure(before, after, stable, candidate, q.Situation))
-		carried := before.Carry(after)
-		prev, last = &carried, to
+		prev, last = &end, to
 	}
 	return out, nil
 }
 
+// A reader asks one source for the windows of one rollout.
+type reader struct {
+	Question
+	source  Source
+	queries prometheus.Queries
+}
+
+// tick measures a window; prev is its beginning when it is known, end its end.
+func (r reader) tick(ctx context.Context, prev *analysis.Snapshot, from, to time.Time) (tick analysis.Tick, end analysis.Snapshot, err error) {
+	before, after, err := r.read(ctx, prev, from, to)
+	if err != nil {
+		return r.unknown(from, to, err), end, err
+	}
+	stable, candidate := r.arms(r.source.Pace(r.Interval))
+	tick, end = analysis.Measure(before, after, stable, candidate, r.Situation), before.Carry(after)
+	if r.BeforeAfter && tick.Unknown == "" {
+		tick.Stable, err = r.past(ctx, from, to)
+	}
+	if err != nil {
+		tick = r.unknown(from, to, err)
+	}
+	return tick, end, err
+}
+
+func (r reader) unknown(from, to time.Time, err error) analysis.Tick {
+	return analysis.UnknownTick(from, to, r.Situation, analysis.ReasonOf(err))
+}
+
+// past is what stable served in the window that lies as far before the rollout's
+// beginning as this one lies after the step's.
+func (r reader) past(ctx context.Context, from, to time.Time) (analysis.Arm, error) {
+	mirrored := func(at time.Time) time.Time { return r.Began.Add(r.StepBegan.Sub(at)) }
+	before, after, err := r.read(ctx, nil, mirrored(to), mirrored(from))
+	if err != nil {
+		return analysis.Arm{}, err
+	}
+	stable, _ := r.arms(r.source.Pace(r.Interval))
+	return analysis.Delta(before, after, stable)
+}
+
 // read takes the two ends of a window; prev is the first when it is known.
-func read(ctx context.Context, source Source, queries prometheus.Queries, prev *analysis.Snapshot, from, to time.Time) (before, after analysis.Snapshot, err error) {
+func (r reader) read(ctx context.Context, prev *analysis.Snapshot, from, to time.Time) (before, after analysis.Snapshot, err error) {
 	if prev != nil {
 		before = *prev
-	} else if before, err = source.Counters.Snapshot(ctx, queries, from); err != nil {
+	} else if before, err = r.source.Counters.Snapshot(ctx, r.queries, from); err != nil {
 		return before, after, err
 	}
-	after, err = source.Counters.Snapshot(ctx, queries, to)
+	after, err = r.source.Counters.Snapshot(ctx, r.queries, to)
 	return before, after, err
 }
 
@@ -182,6 +223,9 @@ func (q Question) arms(pace analysis.Pace) (stable, candidate analysis.Pods) {
 	stable = analysis.Pods{Prefix: noPod, Since: q.Began, WarmUp: pace.WarmUp, Lives: q.Lives}
 	if q.Stable != "" {
 		stable.Prefix = q.Stable
+	}
+	if q.BeforeAfter {
+		return stable, stable
 	}
 	candidate = analysis.Pods{Prefix: q.Candidate, Since: q.Began, WarmUp: pace.WarmUp, Lives: q.newborn(), AllNew: true}
 	return stable, candidate

@@ -246,3 +246,38 @@ func TestAQuestionThatCanNeverBeAnsweredIsAnError(t *testing.T) {
 		require.ErrorContains(t, err, name)
 	}
 }
+
+func TestBeforeAndAfterComparesStableWithItsOwnPast(t *testing.T) {
+	c := &counters{born: map[string]time.Time{"checkout-old-1": began.Add(-4 * time.Minute)}}
+	q := question()
+	q.BeforeAfter, q.Candidate, q.Situation.Weight = true, q.Stable, 0.5
+	r, err := newMeter(c).Ticks(t.Context(), q, began.Add(2*time.Minute))
+	require.NoError(t, err)
+	require.Len(t, r.Ticks, 3)
+	for i, tick := range r.Ticks {
+		assert.Equal(t, settled.Add(time.Duration(i+1)*30*time.Second), tick.At)
+		assert.Equal(t, int64(570), tick.Candidate.Requests, "after")
+		assert.Equal(t, int64(570), tick.Stable.Requests, "before")
+	}
+	// The rollout began a minute before the step: the first window is mirrored there.
+	assert.Equal(t, q.Began.Add(-45*time.Second), c.reads[2])
+	assert.Equal(t, q.Began.Add(-15*time.Second), c.reads[3])
+
+	c.holes = map[time.Time]error{q.Began.Add(-75 * time.Second): errors.New("no answer")}
+	r, err = newMeter(c).Ticks(t.Context(), q, began.Add(2*time.Minute))
+	require.NoError(t, err)
+	require.Len(t, r.Ticks, 2)
+	require.ErrorContains(t, r.Trouble, "no answer")
+	assert.Equal(t, analysis.Unreachable, r.Ticks[1].Unknown)
+}
+
+func TestAPastWithoutCountersIsSilent(t *testing.T) {
+	c := &counters{born: map[string]time.Time{"checkout-old-1": began.Add(-30 * time.Second)}}
+	q := question()
+	q.BeforeAfter, q.Candidate = true, q.Stable
+	r, err := newMeter(c).Ticks(t.Context(), q, began.Add(2*time.Minute))
+	require.NoError(t, err)
+	require.NotEmpty(t, r.Ticks)
+	assert.True(t, r.Ticks[0].Stable.Silent)
+	assert.Empty(t, r.Ticks[0].Unknown)
+}

@@ -84,8 +84,18 @@ func (r Record) checkRollout() error {
 
 // check says why a plan cannot be carried out; alone is a first deployment.
 func (p Plan) check(alone bool) error {
+	if p.Shared && alone {
+		return errors.New("without a stable revision there is nothing to judge shared objects by")
+	}
+	rising := p.Steps
+	if p.leads() {
+		if len(rising) == 0 || rising[0] != 0 {
+			return fmt.Errorf("steps %v do not begin with the shared objects alone", p.Steps)
+		}
+		rising = rising[1:]
+	}
 	last := 0
-	for _, step := range p.Steps {
+	for _, step := range rising {
 		if step <= last || step > 100 {
 			return fmt.Errorf("steps %v do not rise to 100", p.Steps)
 		}
@@ -103,6 +113,9 @@ func (p Plan) check(alone bool) error {
 	}
 	return nil
 }
+
+// leads reports whether the steps begin with one without traffic.
+func (p Plan) leads() bool { return p.Shared && !p.InPlace }
 
 func checkOwed(owed []Intent) error {
 	for i, o := range owed {

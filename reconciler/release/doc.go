@@ -43,7 +43,7 @@
 //	progressing  reverting    Wanted    git asks for the stable inputs again, or retired
 //	verifying    stable       Tick      the window is over: the candidate is stable
 //	verifying    pending      Tick      the same, and a newer promotion waited
-//	verifying    reverting    Measured  a first deployment over its limit
+//	verifying    reverting    Measured  a first deployment over its limit, or stable worse than before its shared objects changed
 //	verifying    reverting    Seen      health failed
 //	verifying    reverting    Tick      100 % was not reached, or nothing could be measured, by the deadline
 //	verifying    reverting    Wanted    git asks for the stable inputs again, or retired

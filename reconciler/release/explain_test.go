@@ -59,6 +59,8 @@ func TestExplanations(t *testing.T) {
 		{"verifying", "canary", 16, release.Verifying},
 		{"verifying-queued", "queued", 18, release.Verifying},
 		{"verifying-in-place", "in-place", 6, release.Verifying},
+		{"progressing-shared", "shared", 7, release.Progressing},
+		{"verifying-shared", "shared-in-place", 8, release.Verifying},
 		{"verifying-unmeasured", "first-deployment-unmeasured", 5, release.Verifying},
 		{"reverting", "bad-canary", 13, release.Reverting},
 		{"progressing-queued", "superseded", 9, release.Progressing},

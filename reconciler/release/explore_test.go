@@ -65,7 +65,7 @@ func signature(r release.Record) string {
 	o := r.Rollout
 	parts := []any{
 		r.Phase, r.Stable != nil, r.Candidate != nil, r.Next != nil, r.FrozenFrom,
-		min(o.Step, 1), !o.StepBegan.IsZero(), o.Extended, o.Verdict.Outcome, o.Plan.InPlace, o.Health.Count,
+		min(o.Step, 1), !o.StepBegan.IsZero(), o.Extended, o.Verdict.Outcome, o.Plan.InPlace, o.Plan.Shared && o.Step == 0, o.Health.Count,
 	}
 	switch r.Phase {
 	case release.Stable, release.Pending, release.Rejected: // where a debt can be in the way
@@ -163,7 +163,8 @@ func judgements(r release.Record) []release.Event {
 	if r.Stable == nil {
 		return append(out, judged(r, release.Proceed, atOnce()))
 	}
-	return append(out, judged(r, release.Proceed, short), judged(r, release.Proceed, inPlace()))
+	return append(out, judged(r, release.Proceed, short), judged(r, release.Proceed, inPlace()),
+		judged(r, release.Proceed, shared()), judged(r, release.Proceed, sharedInPlace()))
 }
 
 func measurements(r release.Record, now time.Time) []release.Event {
@@ -177,6 +178,7 @@ func measurements(r release.Record, now time.Time) []release.Event {
 		measured(r, 1, good, now), measured(r, 10, good, now), measured(r, 20, quiet, now),
 		measured(r, 4, bad, now), measured(r, 20, suspect, now), measured(r, 4, over, now), measured(r, 4, silent, now),
 		measured(r, 40, silent, now), measured(r, 4, sick, now),
+		measured(r, 4, sample{stable: 4000}, now), measured(r, 20, sample{noPast: true, candidate: 4000}, now),
 		measured(r, 1, sample{unknown: analysis.Unreachable}, now),
 	}
 }

@@ -72,6 +72,9 @@ func (r Record) begin(e Judged, now time.Time) Record {
 		Plan: e.Plan, Began: now, Deadline: now.Add(e.Plan.Deadline), ReadyBy: now.Add(e.Plan.Prepare),
 	}
 	r.Rollout.Analysis = e.Plan.analysis(r.Stable == nil)
+	if e.Plan.Shared {
+		r.Rollout.Analysis = e.Plan.beforeAfter()
+	}
 	return r.enter(Preparing, "the gates passed; the candidate is applied without traffic", now)
 }
 

@@ -33,7 +33,8 @@ func (r Record) measured(e Measured, now time.Time) Record {
 	if len(in.Ticks) > maxTicks {
 		in = analysis.Compact(in, maxTicks/2)
 	}
-	r.Rollout.Analysis, r.Rollout.Verdict = in, analysis.Judge(in)
+	r.Rollout.Analysis = in
+	r.Rollout.Verdict = r.judge()
 	if r.PausedSince.IsZero() { // else the pause shifts them all
 		r = r.shift(unmeasurable(fresh))
 	}
@@ -41,10 +42,13 @@ func (r Record) measured(e Measured, now time.Time) Record {
 }
 
 // comparing reports whether ticks mean anything now: while traffic is split,
-// and after a first deployment, which has only a plain limit to meet.
+// after a first deployment, which has only a plain limit to meet, and until shared
+// objects that changed in place were judged.
 func (r Record) comparing() bool {
-	return r.Rollout.Plan.Measured && !r.Rollout.StepBegan.IsZero() &&
-		(r.Phase == Progressing || r.Phase == Verifying && r.Stable == nil)
+	if !r.Rollout.Plan.Measured || r.Rollout.StepBegan.IsZero() {
+		return false
+	}
+	return r.Phase == Progressing || r.Phase == Verifying && (r.Stable == nil || BeforeAfter(r) && !r.sharedJudged())
 }
 
 // Measuring reports whether ticks of the current step are of use.
@@ -135,8 +139,11 @@ func (r Record) act(now time.Time) Record {
 		if r.PausedSince.IsZero() && !now.Before(r.Rollout.SilentUntil) {
 			return r.revert(NotProven, v.Reason, now)
 		}
-	case analysis.Pass, analysis.Inconclusive, analysis.Collecting, analysis.MetricsDown,
-		analysis.RoutingUnder, analysis.BaselineBad:
+	case analysis.RoutingUnder:
+		if BeforeAfter(r) && now.Sub(v.Since) >= r.Rollout.Plan.Interval/lull {
+			return r.revert(NotProven, "no request arrives any more: "+v.Reason, now)
+		}
+	case analysis.Pass, analysis.Inconclusive, analysis.Collecting, analysis.MetricsDown, analysis.BaselineBad:
 	}
 	r.Reason = v.Reason
 	return r
@@ -149,7 +156,7 @@ func (r Record) advance(now time.Time) Record {
 	if o.StepBegan.IsZero() || now.Before(o.StepEnds) {
 		return r
 	}
-	if !o.Plan.Measured {
+	if !o.Plan.Measured || r.baseless() {
 		return r.forward(now)
 	}
 	switch o.Verdict.Outcome {
@@ -170,7 +177,7 @@ func (r Record) inconclusive(now time.Time) Record {
 		r.Rollout.Extended = true
 		r.Rollout.StepEnds = r.Rollout.StepEnds.Add(r.Rollout.Plan.Interval)
 		r.Rollout.Analysis.Extended = true
-		r.Rollout.Verdict = analysis.Judge(r.Rollout.Analysis)
+		r.Rollout.Verdict = r.judge()
 		return r.remember("extended once: "+r.Rollout.Verdict.Reason, now)
 	}
 	if r.Rollout.Verdict.Suspect {
@@ -183,14 +190,23 @@ func (r Record) forward(now time.Time) Record {
 	if r.Rollout.Plan.Measured {
 		r.Rollout.Verdicts = append(slices.Clone(r.Rollout.Verdicts), r.Rollout.Verdict)
 	}
+	if BeforeAfter(r) {
+		r = r.part()
+	}
 	return r.step(r.Rollout.Step+1, now)
 }
 
 // mayFinish reports whether nothing measured after 100 % speaks against the
 // candidate. With a stable revision to go back to, the steps have judged it and
-// health watches the window; a first deployment has to keep its limit here.
+// health watches the window; a first deployment has to keep its limit here, and
+// shared objects that changed in place have to leave stable as well as it was.
 func (r Record) mayFinish() bool {
-	if r.Stable != nil || !r.Rollout.Plan.Measured || r.Rollout.Plan.InPlace {
+	switch {
+	case !r.Rollout.Plan.Measured:
+		return true
+	case BeforeAfter(r):
+		return r.sharedJudged()
+	case r.Stable != nil:
 		return true
 	}
 	v := r.Rollout.Verdict

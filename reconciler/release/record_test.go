@@ -68,6 +68,8 @@ func TestDecodeRefusesWhatNextCannotHaveMade(t *testing.T) {
 		"step -1 of 4 does not exist":     func(r *release.Record) { r.Rollout.Step = -1 },
 		"progressing at 100 %":            func(r *release.Record) { r.Rollout.Step = 3 },
 		"verifying at 5 %":                func(r *release.Record) { r.Phase = release.Verifying },
+		"do not begin with the shared":    func(r *release.Record) { r.Rollout.Plan.Shared = true },
+		"nothing to judge shared objects": func(r *release.Record) { r.Rollout.Plan.Shared, r.Stable = true, nil },
 		"a duration is negative":          func(r *release.Record) { r.Rollout.Plan.Window = -1 },
 		"alpha 0 is not in":               func(r *release.Record) { r.Rollout.Plan.Limits.Alpha = 0 },
 		"changed in place without":        func(r *release.Record) { r.Rollout.Plan.InPlace, r.Stable = true, nil },

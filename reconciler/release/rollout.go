@@ -27,7 +27,10 @@ type Rollout struct {
 	// Analysis holds every tick of the rollout, so that its verdicts can be
 	// reached again by anybody; Verdict is the newest and Verdicts the last one
 	// of each step that ended.
-	Analysis analysis.Input     `json:"analysis,omitzero"`
+	Analysis analysis.Input `json:"analysis,omitzero"`
+	// Before is the analysis of shared objects that changed together with the
+	// workload: stable against its own past. Its verdict is the first one.
+	Before   *analysis.Input    `json:"before,omitempty"`
 	Verdict  analysis.Verdict   `json:"verdict,omitzero"`
 	Verdicts []analysis.Verdict `json:"verdicts,omitempty"`
 	// Health counts the candidate's failures in a row.
@@ -43,7 +46,8 @@ type Rollout struct {
 // A Plan is the policy as it was when the rollout began. A policy that changes
 // meanwhile changes the next rollout, not this one.
 type Plan struct {
-	// Steps are percentages, rising to 100.
+	// Steps are percentages, rising to 100. Where shared objects change together
+	// with the workload they begin with 0.
 	Steps    []int         `json:"steps"`
 	Interval time.Duration `json:"interval"`
 	// Prepare bounds the time to readiness, Deadline the whole attempt.
@@ -53,6 +57,9 @@ type Plan struct {
 	// InPlace: the workload is unchanged, so only scale and shared objects are
 	// applied, at once and without steps.
 	InPlace bool `json:"inPlace,omitempty"`
+	// Shared: shared objects change, which no step can limit, so that they are
+	// judged before and after.
+	Shared bool `json:"shared,omitempty"`
 	// Measured is false where the service names no metric; health decides then.
 	Measured bool            `json:"measured,omitempty"`
 	Limits   analysis.Limits `json:"limits,omitzero"`

@@ -115,8 +115,11 @@ func (r Record) step(i int, now time.Time) Record {
 	r.Rollout.Step, r.Rollout.StepBegan, r.Rollout.StepEnds = i, time.Time{}, time.Time{}
 	r.Rollout.Extended, r.Rollout.SilentUntil = false, time.Time{}
 	r.Rollout.Verdict, r.Rollout.ReadyBy = analysis.Verdict{}, time.Time{}
-	if r.Rollout.Plan.InPlace {
+	switch {
+	case r.Rollout.Plan.InPlace:
 		return r.enter(Verifying, "changed in place; no pod was replaced", now)
+	case r.weight() == 0:
+		return r.enter(Progressing, "the shared objects changed; stable is compared with what it was before", now)
 	}
 	if r.weight() == 100 {
 		return r.enter(Verifying, "the candidate gets all traffic; stable is kept at full size", now)
@@ -160,13 +163,19 @@ func (r Record) carries(o Observed) bool {
 }
 
 // watchHealth counts the candidate's failures in a row. A cluster that cannot
-// be asked says nothing.
+// be asked says nothing. In place the pods are stable's: a change of scale tells
+// nothing by them, and shared objects do once the pods were ready under them.
 func (r Record) watchHealth(o Observed, now time.Time) Record {
+	plan := r.Rollout.Plan
 	status, ok := o.Revisions[r.Candidate.Revision.ID]
-	if !ok || status.Readiness == Unknowable || r.Rollout.Plan.InPlace {
+	if !ok || status.Readiness == Unknowable || plan.InPlace && (!plan.Shared || r.Phase != Verifying) {
 		return r
 	}
-	health := analysis.HealthOf(status.Pods, o.At)
+	pods := status.Pods
+	if plan.InPlace {
+		pods = present(pods)
+	}
+	health := analysis.HealthOf(pods, o.At)
 	r.Rollout.Health = r.Rollout.Health.After(health, r.Rollout.Plan.HealthEvery)
 	if r.Rollout.Health.Count < max(1, r.Rollout.Plan.HealthFailures) {
 		return r
@@ -219,6 +228,9 @@ func (r Record) restore(now time.Time) Record {
 // the same ones: then the fault is in the configuration.
 func (r Record) holdOf(b Rollback) Hold {
 	h := Hold{ID: b.ID, Inputs: r.Candidate.Revision.Inputs, Reason: b.Measurement, At: b.DetectedAt}
+	if o := r.Rollout; o.Plan.leads() && o.Step == 0 && b.Cause == AnalysisFailed {
+		return h // the shared objects failed; the artifacts had no traffic yet
+	}
 	for _, a := range r.Candidate.Revision.Artifacts {
 		if r.Stable == nil || !slices.Contains(r.Stable.Artifacts, a) {
 			h.Digests = append(h.Digests, a.Digest)

@@ -52,6 +52,20 @@ func inPlace() release.Plan {
 	return p
 }
 
+// shared is a canary whose shared objects change too, sharedInPlace one of nothing
+// else.
+func shared() release.Plan {
+	p := canary()
+	p.Shared, p.Steps = true, append([]int{0}, p.Steps...)
+	return p
+}
+
+func sharedInPlace() release.Plan {
+	p := atOnce()
+	p.InPlace, p.Shared = true, true
+	return p
+}
+
 func judged(r release.Record, outcome release.Outcome, plan release.Plan) release.Judged {
 	return judgedOf(*r.Candidate, outcome, plan)
 }
@@ -125,7 +139,7 @@ const tick = 30 * time.Second
 type sample struct {
 	stable, stableErrors       int64
 	candidate, candidateErrors int64
-	silent                     bool
+	silent, noPast             bool
 	unknown                    analysis.Unknown
 }
 
@@ -133,8 +147,11 @@ type sample struct {
 // both arms fail the given fractions.
 func ofTraffic(r release.Record, stableRate, candidateRate float64) sample {
 	share := float64(release.Desired(r).Traffic.Weight) / 100
-	if r.Stable == nil {
+	switch {
+	case r.Stable == nil:
 		share = 1
+	case release.BeforeAfter(r):
+		share = 0.5
 	}
 	c := int64(4000 * share)
 	s := sample{candidate: c, candidateErrors: int64(float64(c) * candidateRate), stable: 4000 - c}
@@ -149,10 +166,13 @@ func measured(r release.Record, n int, s sample, until time.Time) release.Measur
 		Dispersion: analysis.Dispersion{Phi: 1, DF: 60, Source: "measured on stable"},
 	}
 	weight := float64(release.Desired(r).Traffic.Weight) / 100
+	if release.BeforeAfter(r) {
+		weight = 0.5
+	}
 	for i := range n {
 		t := analysis.Tick{
 			At: until.Add(-time.Duration(n-1-i) * tick), Seconds: tick.Seconds(), Step: r.Rollout.Step,
-			Stable:    analysis.Arm{Requests: s.stable, Errors: s.stableErrors},
+			Stable:    analysis.Arm{Requests: s.stable, Errors: s.stableErrors, Silent: s.noPast},
 			Candidate: analysis.Arm{Requests: s.candidate, Errors: s.candidateErrors, Silent: s.silent},
 			Weight:    weight, Steered: r.Stable != nil, Up: true, Unknown: s.unknown,
 		}

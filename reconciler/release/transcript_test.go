@@ -130,7 +130,7 @@ func parseJudged(t *testing.T, r release.Record, args []string) release.Event {
 		about, args = r.Next, args[1:]
 	}
 	require.NotNil(t, about)
-	plans := map[string]release.Plan{"": canary(), "canary": canary(), "at-once": atOnce(), "in-place": inPlace()}
+	plans := map[string]release.Plan{"": canary(), "canary": canary(), "at-once": atOnce(), "in-place": inPlace(), "shared": shared(), "shared-in-place": sharedInPlace()}
 	plan := plans[""]
 	if len(args) > 1 {
 		plan = plans[args[1]]
@@ -175,6 +175,7 @@ func parseMeasured(t *testing.T, r release.Record, now time.Time, args []string)
 	samples := map[string]sample{
 		"good": ofTraffic(r, 0.001, 0.001), "bad": ofTraffic(r, 0.001, 0.2), "over": {stable: 1000, candidate: 3000},
 		"silent": {stable: 4000, silent: true}, "quiet": {stable: 1, candidate: 1}, "down": {unknown: analysis.Unreachable},
+		"nothing": {stable: 4000}, "no-past": {noPast: true, candidate: 4000},
 		"suspect": {stable: 2000, stableErrors: 20, candidate: 105, candidateErrors: 2},
 	}
 	s, ok := samples[args[1]]
