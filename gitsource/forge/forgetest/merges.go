@@ -38,7 +38,7 @@ func (p *pull) merge(user *User, want mergeRequest) (string, error) {
 	}
 	var sha string
 	err := p.repo.movingUser(user, "pr_merge", func(*User) error {
-		if err := errors.Join(p.mergeable(want.SHA), p.repo.mayMerge(p.snapshot())); err != nil {
+		if err := errors.Join(p.mergeable(want.SHA), p.repo.mayMerge(p.snapshot(), gittest.Method(want.Method))); err != nil {
 			return err
 		}
 		now := p.snapshot()

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/sluice-cd/sluice/gitsource/gittest"
 )
 
 // A Protection is what a branch that takes no pushes wants of a pull request.
@@ -14,6 +16,8 @@ import (
 type Protection struct {
 	// Approvals is how many people have to approve before a merge.
 	Approvals int
+	// Methods are the ways of merging that are allowed; none given is all.
+	Methods []gittest.Method
 }
 
 // guard is git's own way to refuse one branch of a push.
@@ -83,9 +87,12 @@ func (r *Repository) mayPush(branch string) error {
 	return nil
 }
 
-// mayMerge asks for the approvals of the branch that a pull request goes to.
-func (r *Repository) mayMerge(p pull) error {
+// mayMerge asks for what the branch that a pull request goes to demands.
+func (r *Repository) mayMerge(p pull, method gittest.Method) error {
 	want, _ := r.protection(p.base)
+	if len(want.Methods) > 0 && !slices.Contains(want.Methods, method) {
+		return &refusal{code: 405, message: strings.ToUpper(string(method[:1])) + string(method[1:]) + " merges are not allowed on this repository."}
+	}
 	latest := map[*User]string{}
 	for _, made := range p.reviews {
 		if made.state != "COMMENTED" && r.mayWrite(made.user) {
