@@ -96,6 +96,8 @@ type Done struct {
 type Erred struct {
 	ID     string
 	Reason string
+	// PullRequest is the one that a person has to merge; 0 for none.
+	PullRequest int
 }
 
 // Troubled says why something could not be asked or done; "" when all was.

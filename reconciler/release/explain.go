@@ -308,6 +308,9 @@ func (e Explanation) hindered(r Record) Explanation {
 		if i.Refused != "" {
 			e.Blocked = append(e.Blocked, fmt.Sprintf("%s was refused: %s", i.Kind, i.Refused))
 			e.Person = "take what refuses it out of the way; it is tried again"
+			if i.PullRequest != 0 {
+				e.Person = fmt.Sprintf("merge #%d; until then git does not say what runs", i.PullRequest)
+			}
 		}
 	}
 	return e

@@ -31,6 +31,8 @@ type Intent struct {
 	Since time.Time `json:"since"`
 	// Refused is why it was refused for good, when it was.
 	Refused string `json:"refused,omitempty"`
+	// PullRequest is the one that holds the effect and waits for a person; 0 for none.
+	PullRequest int `json:"pullRequest,omitempty"`
 	// Commit is set for the two kinds of commit.
 	Commit *Commit `json:"commit,omitempty"`
 	// Evidence is set for WriteEvidence.
@@ -54,6 +56,8 @@ type Commit struct {
 	Hold    *Hold            `json:"hold,omitempty"`
 	Gates   []Gate           `json:"gates,omitempty"`
 	Reason  string           `json:"reason"`
+	// Propose leaves it to a person to merge the commit: the policy wants so.
+	Propose bool `json:"propose,omitempty"`
 }
 
 // Evidence is the record of something finished, complete in itself.

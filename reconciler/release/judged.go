@@ -115,16 +115,19 @@ func (r Record) refuse(f refusal, e Judged, now time.Time) Record {
 		Kind: ofRejection, Outcome: "rejected", Reason: f.reason,
 		Candidate: &f.want, Previous: f.previous, Gates: e.Gates, Decision: e.Decision,
 	}})
-	if !e.Plan.reverts() || f.good == "" {
+	if !e.Plan.reverts() && !e.Plan.proposes() || f.good == "" {
 		return r
 	}
 	return r.owe(CommitReject, about, now, Intent{Commit: &Commit{
 		Bad: f.want, Good: f.good, Previous: f.previous, Gates: e.Gates, Reason: f.reason,
+		Propose: e.Plan.proposes(),
 	}})
 }
 
-// reverts reports whether a refused promotion is taken out of git.
-func (p Plan) reverts() bool { return p.OnReject == "revert" }
+// reverts reports whether a refused promotion is taken out of git at once, and
+// proposes whether a person is asked to.
+func (p Plan) reverts() bool  { return p.OnReject == "revert" }
+func (p Plan) proposes() bool { return p.OnReject == "pullRequest" }
 
 // wayBack is the commit whose bytes of the release's directory are good.
 func (r Record) wayBack() string {

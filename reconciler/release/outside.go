@@ -135,10 +135,13 @@ func (r Record) erred(e Erred) Record {
 		return r
 	}
 	r.Owed = slices.Clone(r.Owed)
-	r.Owed[i].Refused = clip(e.Reason)
+	r.Owed[i].Refused, r.Owed[i].PullRequest = clip(e.Reason), e.PullRequest
 	switch r.Owed[i].Kind {
 	case CommitReject, CommitRollback:
 		r.Reason = "git does not say what runs, and writing it was refused: " + r.Owed[i].Refused
+		if e.PullRequest != 0 {
+			r.Reason = "diverged: " + r.Owed[i].Refused
+		}
 	case WriteEvidence:
 	}
 	return r

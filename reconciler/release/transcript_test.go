@@ -135,8 +135,10 @@ func parseJudged(t *testing.T, r release.Record, args []string) release.Event {
 	if len(args) > 1 {
 		plan = plans[args[1]]
 	}
-	if slices.Contains(args, "none") {
-		plan.OnReject = "none"
+	for _, policy := range []string{"none", "pullRequest"} {
+		if slices.Contains(args, policy) {
+			plan.OnReject = policy
+		}
 	}
 	if slices.Contains(args, "foreign") {
 		return release.Judged{Commit: "foreign", Outcome: release.Outcome(args[0]), Plan: plan}
@@ -196,7 +198,9 @@ func parsePaid(r release.Record, event string, args []string) release.Event {
 		}
 	}
 	if event == "erred" {
-		return release.Erred{ID: id, Reason: strings.Join(args[1:], " ")}
+		e := release.Erred{ID: id, Reason: strings.Join(args[1:], " ")}
+		_, _ = fmt.Sscanf(e.Reason, "merge #%d", &e.PullRequest) // 0 where there is none
+		return e
 	}
 	commit := ""
 	if strings.HasPrefix(args[0], "commit") {
@@ -264,7 +268,11 @@ func intentText(i release.Intent) string {
 	case i.Commit.Hold != nil:
 		return fmt.Sprintf(" (restore %q, hold %s %s)", i.Commit.Good, i.Commit.Hold.Inputs, i.Commit.Hold.Digests)
 	}
-	return fmt.Sprintf(" (restore %q)", i.Commit.Good)
+	how := "restore"
+	if i.Commit.Propose {
+		how = "propose"
+	}
+	return fmt.Sprintf(" (%s %q)", how, i.Commit.Good)
 }
 
 // flat is the record by field, without what has lines of its own and without
