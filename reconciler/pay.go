@@ -38,7 +38,12 @@ func (p *pass) refused(intent release.Intent, err error) {
 	if intent.Refused == "" {
 		p.Log.Error("a person is needed", "release", p.key.String(), "intent", intent.ID, "error", err)
 	}
-	p.apply(release.Erred{ID: intent.ID, Reason: err.Error()})
+	erred := release.Erred{ID: intent.ID, Reason: err.Error()}
+	var proposed *ProposedError
+	if errors.As(err, &proposed) {
+		erred.PullRequest = proposed.PullRequest.Number
+	}
+	p.apply(erred)
 }
 
 // owesMore reports whether what was done made something else due that nobody

@@ -3,6 +3,7 @@ package reconciler_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-cd/sluice/gitsource/forge"
 	"github.com/sluice-cd/sluice/reconciler"
 	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
@@ -42,6 +44,35 @@ func TestACommitThatIsRefusedCallsAPersonOnceAndIsTriedAgain(t *testing.T) {
 		w.settle(checkout)
 		assert.Equal(t, "v1", w.stable())
 		assert.Equal(t, "v1", w.asked(name).Inputs)
+	})
+}
+
+func TestAPullRequestThatWaitsIsNamedUntilGitSaysWhatRuns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := running(t)
+		var log bytes.Buffer
+		w.begin(func(c *reconciler.Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		w.fault = func(c call) (bool, error) {
+			if c.port == "Committer.Commit" {
+				return false, &reconciler.ProposedError{
+					PullRequest: forge.PullRequest{Number: 12, URL: "https://forge/pull/12"}, Err: errors.New("the branch is protected"),
+				}
+			}
+			return true, nil
+		}
+		w.sick["rv2"] = true
+		w.during(5 * time.Minute)
+		r := w.record(checkout)
+		assert.Equal(t, release.Restoring, r.Phase)
+		assert.Equal(t, "diverged: merge #12, https://forge/pull/12: the branch is protected", r.Reason)
+		assert.Equal(t, "merge #12; until then git does not say what runs", release.Explain(r, time.Now()).Person)
+		assert.Equal(t, 1, strings.Count(log.String(), "a person is needed"))
+
+		w.commit(map[string]intake.Snapshot{name: {Inputs: "v1"}}) // somebody merges it
+		w.fault = nil
+		w.settle(checkout)
+		assert.Equal(t, "v1", w.stable())
+		assert.Empty(t, release.Owed(w.record(checkout)))
 	})
 }
 

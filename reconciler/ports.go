@@ -3,6 +3,7 @@ package reconciler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sluice-cd/sluice/analysis"
@@ -74,7 +75,8 @@ type Meter interface {
 
 // A Committer makes git say again what runs. It returns the commit, or "" when
 // the branch needed none. It may be called again after any error and finds out
-// by content whether it is already done. ErrRefused is final.
+// by content whether it is already done. ErrRefused is final, and a *ProposedError
+// says what a person has to merge.
 type Committer interface {
 	Commit(ctx context.Context, key release.Key, commit release.Commit) (sha string, err error)
 }
@@ -87,6 +89,21 @@ type Ledger interface {
 
 // ErrRefused is wrapped by an error that will not go away by trying again.
 var ErrRefused = errors.New("refused")
+
+// A ProposedError is an ErrRefused of a Committer that has gone as far as it may:
+// what is to be committed is in a pull request that a person has to merge.
+type ProposedError struct {
+	PullRequest forge.PullRequest
+	Err         error // why a person has to
+}
+
+// Error tells what to do first and why second.
+func (e *ProposedError) Error() string {
+	return fmt.Sprintf("merge #%d, %s: %v", e.PullRequest.Number, e.PullRequest.URL, e.Err)
+}
+
+// Unwrap makes it an ErrRefused as well.
+func (e *ProposedError) Unwrap() []error { return []error{ErrRefused, e.Err} }
 
 // An Announcer shows people what the gates say. Announcing the same again costs
 // nothing.

@@ -195,7 +195,6 @@ environments:
 	}
 	assert.Equal(t, []string{
 		"sluice.yaml:7:5: warning: environments[1].soak is not enforced by this version; do not rely on it yet",
-		"sluice.yaml:8:39: warning: environments[1].rollback.onReject is not enforced by this version; do not rely on it yet",
 		"sluice.yaml:10:48: warning: environments[1].hotfix.backfill is not enforced by this version; do not rely on it yet",
 		"sluice.yaml:12:25: warning: environments[1].checks[0].on is not enforced by this version; do not rely on it yet",
 		"sluice.yaml:13:54: warning: environments[1].checks[1].alerts is not enforced by this version; do not rely on it yet",

@@ -17,9 +17,6 @@ func (p Policy) NotEnforced() Problems {
 		} {
 			p.origin.warn(&ps, at+"."+setting)
 		}
-		if e.Rollback.OnReject == OnRejectPullRequest {
-			p.origin.warn(&ps, at+".rollback.onReject")
-		}
 		for j, c := range e.Checks {
 			check := fmt.Sprintf("%s.checks[%d]", at, j)
 			if c.On != OnSource && c.On != OnMerge {

@@ -210,7 +210,8 @@ type Rollback struct {
 	MaxErrorRate Percent `json:"maxErrorRate,omitempty"`
 	// How long after 100 percent the old revision is kept at full size. Default: 30m.
 	Window Duration `json:"window,omitempty"`
-	// What happens in git to a merged promotion that a gate refuses: revert, pullRequest or none. Default: revert.
+	// What happens in git to a merged promotion that a gate refuses. revert: it is reverted. pullRequest: a pull
+	// request that reverts it waits for a person. none: nothing. Default: revert.
 	OnReject string `json:"onReject,omitempty" jsonschema:"enum=revert,enum=pullRequest,enum=none"`
 }
 

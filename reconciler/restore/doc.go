@@ -13,6 +13,10 @@
 //   - What people wrote into the control file keeps its bytes. A control file
 //     that cannot be read is left as it is and does not delay the directory: the
 //     hold then stays owed, with an error that says what to mend.
+//   - Where the branch takes no pushes, the same commit goes into a pull request of
+//     its own, which Sluice merges if it may. There is never a second one for the
+//     same change, nothing is merged but exactly what was decided, and it is done
+//     only when the branch itself shows it.
 //   - Text from outside (versions, logins, reasons) can neither add a line nor a
 //     trailer to a message.
 //

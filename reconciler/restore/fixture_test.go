@@ -76,7 +76,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{Server: gittest.New(t), t: t}
+	server := gittest.New(t)
+	return worldOn(t, server, server.URL)
+}
+
+func worldOn(t *testing.T, server *gittest.Server, url string) *world {
+	t.Helper()
+	w := &world{Server: server, t: t}
 	w.base = w.commit(map[string]string{
 		"sluice.yaml":                              policy,
 		"services/checkout/base/deployment.yaml":   "kind: Deployment\n",
@@ -95,7 +101,7 @@ func newWorld(t *testing.T) *world {
 		"production/checkout/patch.yaml":   {Content: "added: true\n"},
 	})
 	var err error
-	w.mirror, err = gitsource.Open(t.Context(), gitsource.Config{URL: w.URL, Branch: "main", Dir: t.TempDir()})
+	w.mirror, err = gitsource.Open(t.Context(), gitsource.Config{URL: url, Branch: "main", Dir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { w.mirror.Close() })
 	w.fetch()
