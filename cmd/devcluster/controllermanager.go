@@ -61,6 +61,9 @@ func controllerManagerArgs(d dataDir) []string {
 		"--kubeconfig=" + d.kubeconfig(adminUser),
 		"--controllers=" + strings.Join(controllers(), ","),
 		"--root-ca-file=" + d.ca(),
+		// As in any other cluster, admission policies see each controller by its own
+		// name, and not as the administrator.
+		"--use-service-account-credentials=true",
 		"--leader-elect=false",
 		"--secure-port=0",
 		// The defaults of 20 and 30 requests a second are for a shared cluster: 1000
