@@ -64,36 +64,3 @@ func Load(fsys fs.FS) (Catalog, Problems) {
 	r.environments()
 	return r.catalog, r.finish()
 }
-
-// LoadPolicy reads sluice.yaml alone.
-func LoadPolicy(fsys fs.FS) (schemas.Policy, Problems) {
-	r := newReader(fsys)
-	r.policy()
-	return r.catalog.Policy, r.finish()
-}
-
-// LoadRelease reads what concerns one release: policy, service, release and its
-// control files. The catalog holds nothing else.
-func LoadRelease(fsys fs.FS, key Key) (Catalog, Problems) {
-	r := newReader(fsys)
-	r.policy()
-	if schemas.IsServiceName(key.Service) {
-		r.service(key.Service)
-	}
-	r.environmentControl(key.Environment)
-	r.release(key)
-	return r.catalog, r.finish()
-}
-
-// LoadReleaseUnder reads the release and its control files like LoadRelease, and
-// takes policy and service as given: those in force may come from an earlier commit
-// than the release.
-func LoadReleaseUnder(fsys fs.FS, policy schemas.Policy, service schemas.Service, key Key) (Catalog, Problems) {
-	r := newReader(fsys)
-	r.catalog.Policy, r.hasPolicy = policy, true
-	r.catalog.Services[service.Name] = service
-	r.checkService(service, "")
-	r.environmentControl(key.Environment)
-	r.release(key)
-	return r.catalog, r.finish()
-}

@@ -58,34 +58,6 @@ func TestExampleHasNoProblem(t *testing.T) {
 	assert.Empty(t, c.Controls)
 }
 
-func TestOneReleaseIsLoadedAlone(t *testing.T) {
-	files := tree(t)
-	replace(t, files, "dev/checkout/release.yaml", "sha256:", "sha:")
-	files["production/checkout/control.yaml"] = file("apiVersion: sluice.dev/v1alpha1\nkind: Control\npaused: true\n")
-	files["production/control.yaml"] = file("apiVersion: sluice.dev/v1alpha1\nkind: Control\nfreeze: {reason: INC-1}\n")
-	whole, _ := catalog.Load(files)
-	one, problems := catalog.LoadRelease(files, production)
-	assert.Empty(t, problems)
-	assert.Equal(t, []catalog.Key{production}, one.Keys())
-	assert.Equal(t, whole.Releases[production], one.Releases[production])
-	assert.True(t, one.Controls[production].Paused)
-	assert.Equal(t, "INC-1", one.EnvironmentControls["production"].Freeze.Reason)
-
-	under, problems := catalog.LoadReleaseUnder(files, whole.Policy, whole.Services["checkout"], production)
-	assert.Empty(t, problems)
-	assert.Equal(t, one, under)
-}
-
-func TestPolicyInForceAndNotTheOneInTheTreeGoverns(t *testing.T) {
-	files := tree(t)
-	whole, _ := catalog.Load(files)
-	replace(t, files, "sluice.yaml", "name: production", "name: prod")
-	replace(t, files, "services/checkout/service.yaml", "acme/checkout", "mallory/checkout")
-	c, problems := catalog.LoadReleaseUnder(files, whole.Policy, whole.Services["checkout"], production)
-	assert.Empty(t, problems)
-	assert.Contains(t, c.Releases, production)
-}
-
 func TestProblems(t *testing.T) {
 	const control = "apiVersion: sluice.dev/v1alpha1\nkind: Control\n"
 	cases := map[string]struct {
@@ -355,15 +327,6 @@ func TestRebaseReadsOneServiceFromTheBase(t *testing.T) {
 	assert.Equal(t, fs.ModeSymlink, info.Mode().Type(), "links stay visible")
 }
 
-func TestHostileKeysAreRefused(t *testing.T) {
-	for _, key := range []catalog.Key{
-		{}, {Environment: "..", Service: ".."}, {Environment: "production", Service: "../../etc"}, {Environment: "services", Service: "checkout"}, {Environment: "production", Service: ""},
-	} {
-		_, problems := catalog.LoadRelease(tree(t), key)
-		assert.NotEmpty(t, problems.Errors(), "%v", key)
-	}
-}
-
 // A fuzzed tree is names and contents, one after the other, between NUL bytes.
 func FuzzLoad(f *testing.F) {
 	var whole []string
@@ -384,8 +347,7 @@ func FuzzLoad(f *testing.F) {
 			assert.NotContains(t, p.String(), "\x1b")
 		}
 		for _, key := range c.Keys() {
-			one, _ := catalog.LoadRelease(files, key)
-			assert.Equal(t, c.Releases[key], one.Releases[key])
+			assert.True(t, schemas.IsServiceName(key.Service), "%q", key)
 		}
 	})
 }
@@ -415,13 +377,5 @@ func BenchmarkLoad1000Releases(b *testing.B) {
 		c, problems := catalog.Load(fsys)
 		require.Empty(b, problems)
 		require.Len(b, c.Releases, 1002)
-	}
-}
-
-func BenchmarkLoadOneOf1000Releases(b *testing.B) {
-	fsys := onDisk(b, manyReleases(b, 333))
-	for b.Loop() {
-		c, _ := catalog.LoadRelease(fsys, production)
-		require.Len(b, c.Releases, 1)
 	}
 }

@@ -13,8 +13,8 @@
 //
 // # Concurrency
 //
-// Load and LoadRelease only read; they may run at the same time on one file system
-// if that allows concurrent reads.
+// Load and Inspect only read; they may run at the same time on one file system if
+// that allows concurrent reads.
 //
 // # What it does not do
 //

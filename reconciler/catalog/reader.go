@@ -6,17 +6,12 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
-	"strings"
 
 	"github.com/sluice-cd/sluice/schemas"
 )
 
 // maxProblems bounds the report on a hostile tree.
 const maxProblems = 10_000
-
-// maxDepth bounds how deep directories are followed.
-const maxDepth = 16
 
 type reader struct {
 	fsys      fs.FS
@@ -48,9 +43,7 @@ func (r *reader) finish() Problems {
 
 // problem records an error about a file as a whole.
 func (r *reader) problem(scope Key, file, remedy, format string, args ...any) {
-	r.add(scope, schemas.Problem{
-		File: printable(file), Message: fmt.Sprintf(format, args...), Remedy: remedy, Severity: schemas.SeverityError,
-	})
+	r.add(scope, about(file, remedy, format, args...))
 }
 
 func (r *reader) add(scope Key, p schemas.Problem) {
@@ -139,29 +132,23 @@ func (r *reader) list(dir string, scope func(name string) Key) []fs.DirEntry {
 	}
 	kept := entries[:0]
 	for _, e := range entries {
-		at := path.Join(dir, e.Name())
-		switch {
-		case !isPlainName(e.Name()):
-			r.problem(scope(e.Name()), at, "use letters, digits, dots, hyphens and underscores", "the name %q is not allowed here", e.Name())
-		case !e.IsDir() && !e.Type().IsRegular():
-			r.problem(scope(e.Name()), at, "put a regular file or directory in its place", "%s", kindOf(e.Type()))
-		default:
-			kept = append(kept, e)
+		if p, odd := oddity(path.Join(dir, e.Name()), e); odd {
+			r.add(scope(e.Name()), p)
+			continue
 		}
+		kept = append(kept, e)
 	}
 	return kept
 }
 
-// inspect looks for links, submodules and odd names at any depth below dir.
-func (r *reader) inspect(scope Key, dir string, depth int) {
-	if depth == maxDepth {
-		r.problem(scope, dir, "use fewer levels", "directories are nested more than %d deep", maxDepth)
-		return
+// inspect records what Inspect finds.
+func (r *reader) inspect(scope Key, dir string) {
+	problems, err := Inspect(r.fsys, dir)
+	for _, p := range problems {
+		r.add(scope, p)
 	}
-	for _, e := range r.list(dir, func(string) Key { return scope }) {
-		if e.IsDir() {
-			r.inspect(scope, path.Join(dir, e.Name()), depth+1)
-		}
+	if err != nil {
+		r.problem(scope, dir, "see whether the repository is complete", "the directory cannot be read: %q", err)
 	}
 }
 
@@ -171,26 +158,6 @@ func (r *reader) exists(file string) bool {
 	}
 	info, err := lstat(r.fsys, file)
 	return err == nil && info.Mode().IsRegular()
-}
-
-var plainName = regexp.MustCompile(`^[A-Za-z0-9._][-A-Za-z0-9._+@=]*$`)
-
-// isPlainName also refuses what git or a checkout on another system gives a meaning.
-func isPlainName(name string) bool {
-	return len(name) <= 200 && plainName.MatchString(name) && name != "." && name != ".." &&
-		!strings.EqualFold(name, ".git") && !strings.EqualFold(name, ".gitmodules") && !strings.EqualFold(name, ".gitattributes")
-}
-
-func kindOf(mode fs.FileMode) string {
-	switch {
-	case mode&fs.ModeSymlink != 0:
-		return "a symbolic link"
-	case mode.IsDir():
-		return "a directory"
-	case mode&fs.ModeIrregular != 0:
-		return "a submodule"
-	}
-	return "not a regular file"
 }
 
 // printable keeps an odd file name from breaking the line that reports it.

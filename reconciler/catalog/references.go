@@ -57,7 +57,7 @@ func (r *reader) service(name string) {
 		r.add(scope, p)
 	}
 	r.checkService(service, dir)
-	r.inspect(scope, dir, 0)
+	r.inspect(scope, dir)
 }
 
 // isThere says whether a missing file was reported as a problem of the service, as
@@ -67,17 +67,13 @@ func (r *reader) isThere(dir string) bool {
 	return err == nil
 }
 
-// checkService compares a service with the policy and, unless dir is empty, with the
-// files beside it.
+// checkService compares a service with the policy and with the files beside it.
 func (r *reader) checkService(s schemas.Service, dir string) {
 	scope, file := Key{Service: s.Name}, path.Join(ServicesDir, s.Name, ServiceFile)
 	if r.hasPolicy {
 		for _, p := range s.Conflicts(r.catalog.Policy) {
 			r.add(scope, p)
 		}
-	}
-	if dir == "" {
-		return
 	}
 	for i, smoke := range s.Verification.Smoke {
 		if smoke.Job != "" && !r.exists(path.Join(dir, smoke.Job)) {
@@ -146,12 +142,9 @@ func (r *reader) environmentControl(name string) {
 	if !ok {
 		return
 	}
-	control, err := schemas.DecodeControl(file, data)
+	control, err := DecodeControl(file, data)
 	if !r.decoded(scope, err) {
 		return
-	}
-	for _, p := range control.MisplacedFor(true) {
-		r.add(scope, p)
 	}
 	r.catalog.EnvironmentControls[name] = control
 }
@@ -165,7 +158,7 @@ func (r *reader) release(key Key) {
 		r.unknownEnvironment(key)
 		return
 	}
-	r.inspect(key, key.String(), 0)
+	r.inspect(key, key.String())
 	r.releaseControl(key)
 	file := path.Join(key.String(), ReleaseFile)
 	data, ok := r.read(key, file, false)
@@ -183,18 +176,29 @@ func (r *reader) release(key Key) {
 	r.checkRelease(key, release)
 }
 
+// DecodeControl reads <environment>/control.yaml or <environment>/<service>/control.yaml.
+// What has no meaning there is a problem, as it would stop nothing. The error is of
+// type schemas.Problems.
+func DecodeControl(file string, data []byte) (schemas.Control, error) {
+	control, err := schemas.DecodeControl(file, data)
+	if err != nil {
+		return schemas.Control{}, err
+	}
+	if problems := control.MisplacedFor(strings.Count(file, "/") == 1); len(problems) > 0 {
+		return schemas.Control{}, problems
+	}
+	return control, nil
+}
+
 func (r *reader) releaseControl(key Key) {
 	file := path.Join(key.String(), ControlFile)
 	data, ok := r.read(key, file, true)
 	if !ok {
 		return
 	}
-	control, err := schemas.DecodeControl(file, data)
+	control, err := DecodeControl(file, data)
 	if !r.decoded(key, err) {
 		return
-	}
-	for _, p := range control.MisplacedFor(false) {
-		r.add(key, p)
 	}
 	r.catalog.Controls[key] = control
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/sluice-cd/sluice/gitsource"
+	"github.com/sluice-cd/sluice/reconciler/catalog"
 	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
 	"github.com/sluice-cd/sluice/schemas"
@@ -27,8 +28,8 @@ type files struct {
 }
 
 const (
-	releaseFile = "release.yaml"
-	controlFile = "control.yaml"
+	releaseFile = catalog.ReleaseFile
+	controlFile = catalog.ControlFile
 )
 
 // ControlPath is the file that carries a release's holds.
@@ -121,7 +122,7 @@ func (r *Repository) decodeControl(path, commit string) (schemas.Control, error)
 	if err != nil {
 		return schemas.Control{}, blame(err)
 	}
-	c, err := schemas.DecodeControl(path, data)
+	c, err := catalog.DecodeControl(path, data)
 	if err != nil {
 		return schemas.Control{}, unusable{err}
 	}
@@ -145,7 +146,7 @@ func (r *Repository) revise(key release.Key, commit, onto string, file schemas.R
 	if err != nil {
 		return release.Revision{}, err
 	}
-	if err := errors.Join(r.listable(commit, key.String()), r.listable(base, baseDir(key))); err != nil {
+	if err := errors.Join(r.renderable(commit, key.String()), r.renderable(base, baseDir(key))); err != nil {
 		return release.Revision{}, err
 	}
 	revision := release.Revision{Commit: commit, Base: base, BaseTree: baseTree}
@@ -161,16 +162,19 @@ func (r *Repository) revise(key release.Key, commit, onto string, file schemas.R
 	return revision, nil
 }
 
-// listable refuses a directory with names that nothing could read: whoever
-// renders it could not tell them from a failure of the repository.
-func (r *Repository) listable(commit, dir string) error {
+// renderable refuses a directory with what is not to be rendered: names that nothing
+// could read, links and submodules.
+func (r *Repository) renderable(commit, dir string) error {
 	tree, err := r.git.FS(commit)
 	if err != nil {
 		return err
 	}
-	err = fs.WalkDir(tree, dir, func(_ string, _ fs.DirEntry, err error) error { return err })
+	problems, err := catalog.Inspect(tree, dir)
 	if err != nil {
 		return blame(fmt.Errorf("list %s in %.12s: %w", dir, commit, err))
+	}
+	if len(problems) > 0 {
+		return unusable{problems}
 	}
 	return nil
 }

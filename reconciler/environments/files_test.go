@@ -197,14 +197,14 @@ func TestServiceThatCannotBeUsedConcernsItselfAlone(t *testing.T) {
 func TestManifestsShowTheTwoDirectoriesAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.raw("main", map[string]gittest.File{
+	c := w.candidate(production)
+	c.Want.Revision.Commit = w.raw("main", map[string]gittest.File{
 		production + "/link":         {Mode: "120000", Content: "release.yaml"},
 		production + "/deep/er.yaml": {Content: "a: b\n"},
 		control:                      {Content: controlHead},
 		"services/checkout/base/new": {Content: "after the pinned base"},
 	})
-	w.poll()
-	c := w.candidate(production)
+	assert.Contains(t, w.problem(), "a symbolic link")
 	in, err := w.envs.Manifests(key(production), c.Want.Revision, "checkout-production")
 	require.NoError(t, err)
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sluice-cd/sluice/gitsource"
+	"github.com/sluice-cd/sluice/reconciler/catalog"
 	"github.com/sluice-cd/sluice/schemas"
 )
 
@@ -25,9 +26,11 @@ type Rules struct {
 // First reports whether nothing comes before the environment.
 func (r Rules) First(environment string) bool { return r.Policy.Index(environment) == 0 }
 
-const policyFile = "sluice.yaml"
+const policyFile = catalog.PolicyFile
 
-func serviceFile(service string) string { return "services/" + service + "/service.yaml" }
+func serviceFile(service string) string {
+	return path.Join(catalog.ServicesDir, service, catalog.ServiceFile)
+}
 
 // Rules reads the policy and the services of a commit. A policy that cannot be
 // used is an error; a service that cannot be used concerns itself alone.
@@ -50,7 +53,7 @@ func (r *Repository) readRules(commit string) (Rules, error) {
 		return Rules{}, err
 	}
 	for _, name := range names {
-		service, err := r.readService(commit, name)
+		service, err := r.readService(commit, name, policy)
 		var fault unusable
 		switch {
 		case errors.As(err, &fault):
@@ -64,7 +67,7 @@ func (r *Repository) readRules(commit string) (Rules, error) {
 	return rules, nil
 }
 
-func (r *Repository) readService(commit, name string) (schemas.Service, error) {
+func (r *Repository) readService(commit, name string, policy schemas.Policy) (schemas.Service, error) {
 	data, err := r.read(commit, serviceFile(name))
 	if err != nil {
 		return schemas.Service{}, blameAbsent(err)
@@ -72,6 +75,9 @@ func (r *Repository) readService(commit, name string) (schemas.Service, error) {
 	service, err := schemas.DecodeService(serviceFile(name), name, data)
 	if err != nil {
 		return service, unusable{err}
+	}
+	if conflicts := service.Conflicts(policy); len(conflicts) > 0 {
+		return service, unusable{conflicts}
 	}
 	return service, nil
 }
