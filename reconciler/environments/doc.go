@@ -11,6 +11,9 @@
 //   - What was reviewed is what a pull request adds up to. A state inside of its
 //     range never governs and is never proven; one inside of a merged branch is
 //     never a base.
+//   - An approval is for the difference that its reviewer was shown: an earlier
+//     head counts only where that is the one that lands, and no approval counts
+//     from before the base of the difference moved into the pull request.
 //   - Trust is not inherited from a change that was refused: neither a policy nor
 //     a control file is accepted on top of one, whoever approves the newer.
 //   - The policy in force judges its own successor and everything that arrives
