@@ -1,13 +1,18 @@
 package environments_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-cd/sluice/gitsource/forge"
 	"github.com/sluice-cd/sluice/gitsource/gittest"
+	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/gate"
 )
 
@@ -317,4 +322,51 @@ func TestBranchThatIsMovedAwayAndBackIsWhatWasApproved(t *testing.T) {
 		assert.Equal(t, gate.Fail, r.Verdict, r.Reason)
 		assert.Contains(t, evidence(r), "the content has changed since")
 	})
+}
+
+// A forgetful is a forge that answers from its records with an error.
+type forgetful struct {
+	environments.Forge
+	pushes, bases error
+}
+
+func (f forgetful) LastPushers(ctx context.Context, pr forge.PullRequest) ([]forge.User, error) {
+	if f.pushes != nil {
+		return nil, f.pushes
+	}
+	return f.Forge.LastPushers(ctx, pr)
+}
+
+func (f forgetful) BaseChanges(ctx context.Context, number int) ([]time.Time, error) {
+	if f.bases != nil {
+		return nil, f.bases
+	}
+	return f.Forge.BaseChanges(ctx, number)
+}
+
+func TestForgeWithoutRecordsIsNamedAndOneThatDoesNotAnswerIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	none := fmt.Errorf("ask: %w", forge.ErrNoRecord)
+	silent := &forge.TransientError{Subject: "ask", Err: errors.New("502")}
+	for name, c := range map[string]struct {
+		records forgetful
+		want    gate.Verdict
+		text    string
+	}{
+		"no record of pushes": {forgetful{pushes: none}, gate.Pass, "who pushed last to #1 could not be checked"},
+		"no record of bases":  {forgetful{bases: none}, gate.Pass, "another base branch when it was reviewed could not be checked"},
+		"pushes unanswered":   {forgetful{pushes: silent}, gate.Wait, ""},
+		"bases unanswered":    {forgetful{bases: silent}, gate.Wait, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.reopen(func(f environments.Forge) environments.Forge { c.records.Forge = f; return c.records })
+			w.propose("two", w.promotion("two")).approve("bob").merge(gittest.Squash)
+
+			r := w.approvals()
+			assert.Equal(t, c.want, r.Verdict, r.Reason)
+			assert.Equal(t, c.want == gate.Wait, r.Unknown)
+			assert.Contains(t, evidence(r), c.text)
+		})
+	}
 }
