@@ -68,6 +68,8 @@ func (r Record) checkRollout() error {
 	switch err := plan.check(r.Stable == nil); {
 	case err != nil:
 		return err
+	case r.Adopted && (r.Phase == Progressing || r.Phase == Verifying):
+		return errors.New("a candidate has traffic beside a workload that Sluice did not create")
 	case plan.InPlace && r.Stable == nil:
 		return errors.New("changed in place without a stable revision")
 	case r.Rollout.Step < 0 || r.Rollout.Step >= len(plan.Steps):

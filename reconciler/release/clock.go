@@ -14,6 +14,9 @@ func (r Record) tick(now time.Time) Record {
 	o := r.Rollout
 	switch r.Phase {
 	case Preparing:
+		if !now.Before(o.ReadyBy) && r.Adopted {
+			return r.revert(NotProven, words(fmt.Sprintf("re-homing took longer than %s", o.Plan.Prepare), r.Lacking), now)
+		}
 		if !now.Before(o.ReadyBy) {
 			return r.revert(NotProven, fmt.Sprintf("the candidate was not ready within %s", o.Plan.Prepare), now)
 		}

@@ -17,6 +17,9 @@ func (r Record) desired() State {
 	case Stable, Pending, Rejected, Restoring:
 		return r.serving()
 	case Preparing:
+		if r.Adopted {
+			return r.rehomed()
+		}
 		return r.split(0)
 	case Progressing:
 		return r.split(r.weight())
@@ -40,11 +43,17 @@ func (r Record) serving() State {
 	if r.Adopted {
 		return State{Observed: true}
 	}
+	return r.rehomed()
+}
+
+// rehomed is stable alone under the names of its revision.
+func (r Record) rehomed() State {
 	id := r.Stable.ID
 	return State{
 		Workloads: []Workload{{Revision: id, Share: 100}},
 		Shared:    id,
 		Traffic:   Traffic{Stable: id},
+		Rehome:    r.Adopted,
 	}
 }
 
@@ -81,7 +90,7 @@ func (r Record) back() State {
 	if r.Stable == nil {
 		return State{}
 	}
-	if r.Rollout.Plan.InPlace {
+	if r.Rollout.Plan.InPlace || r.Adopted {
 		return r.serving()
 	}
 	state := r.split(0)
@@ -103,6 +112,9 @@ func Sources(r Record) map[string]Revision {
 	}
 	switch r.Phase {
 	case Preparing, Progressing, Verifying:
+		if r.Adopted {
+			return sources // nothing of the candidate yet
+		}
 		sources[r.Candidate.Revision.ID] = r.Candidate.Revision
 	case Reverting:
 		if !r.Rollout.Plan.InPlace {

@@ -64,6 +64,12 @@
 //	removing     pending      Wanted    git asks for other inputs
 //	removed      pending      Wanted    git asks for it again
 //
+// What was adopted is not touched before its first rollout. That one begins in
+// preparing by making it again under the names of its revision, which is seen
+// when it is done; only then is anything of the candidate applied. Where it does
+// not succeed in time, what serves by then goes on and the next rollout tries
+// again.
+//
 // # Invariants
 //
 //   - Stable changes when a candidate leaves verifying after its window, when a
@@ -71,6 +77,8 @@
 //     same inputs moves where it is found, and nothing else does.
 //   - A candidate has traffic only in progressing and verifying, and never more
 //     than the share of its step.
+//   - What was adopted is re-homed before a candidate is applied, and is otherwise
+//     left alone.
 //   - What is not known neither advances nor reverts. Only a deadline that is
 //     written in the record ends the waiting; what could not be measured moves it.
 //   - Every phase ends by itself or Explain names who has to act.

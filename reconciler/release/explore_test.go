@@ -111,7 +111,7 @@ func events(r release.Record, now time.Time) []release.Event {
 		release.Wanted{Want: want("v1")}, release.Wanted{Want: want("v2")}, release.Wanted{Want: want("v3")},
 		release.Wanted{Retired: true}, release.Wanted{},
 		release.Kept{Reason: "its directory is not in git"}, release.Troubled{Reason: "no answer"}, release.Troubled{},
-		release.Adopted{Revision: revision("v1"), Same: true, Ours: true},
+		release.Adopted{Revision: revision("v1"), Same: true, Ours: true}, release.Adopted{Revision: revision("v1"), Same: true},
 		release.Adopted{Revision: revision("v1"), Differs: "the image"}, release.Adopted{Revision: revision("v1")},
 		release.Judged{Commit: "foreign", Outcome: release.Proceed, Plan: canary()},
 		release.Controlled{Paused: true}, release.Controlled{}, release.Controlled{Holds: holdIDs(r)},

@@ -88,6 +88,7 @@ func checkStep(t *testing.T, s step) {
 	assert.True(t, reflect.DeepEqual(s.after, release.Next(s.before, s.event, s.now)), "Next gives two answers")
 	checkStable(t, s)
 	checkTraffic(t, s)
+	checkAdopted(t, s.after)
 	checkRepetition(t, s)
 	checkUnknown(t, s)
 	checkUnproven(t, s)
@@ -163,6 +164,21 @@ func checkTraffic(t *testing.T, s step) {
 }
 
 // checkRepetition: what comes twice changes nothing the second time.
+// checkAdopted: what was adopted is touched in no other way than by re-homing it,
+// and nothing of a candidate is applied before that is done.
+func checkAdopted(t *testing.T, r release.Record) {
+	t.Helper()
+	state := release.Desired(r)
+	assert.Equal(t, r.Adopted && r.Phase == release.Preparing, state.Rehome, "%s", r.Phase)
+	switch {
+	case state.Rehome:
+		assert.Equal(t, []release.Workload{{Revision: r.Stable.ID, Share: 100}}, state.Workloads)
+		assert.Len(t, release.Sources(r), 1)
+	case r.Adopted:
+		assert.True(t, state.Observed || state.Retired, "%s", r.Phase)
+	}
+}
+
 func checkRepetition(t *testing.T, s step) {
 	t.Helper()
 	switch s.event.(type) {

@@ -66,7 +66,7 @@ func (r Record) begin(e Judged, now time.Time) Record {
 	if e.Plan.InPlace {
 		want.Revision.ID = r.Stable.ID
 	}
-	r.Candidate, r.Adopted, r.Place = &want, false, e.Place
+	r.Candidate, r.Place = &want, e.Place
 	r.Attempt++
 	r.Rollout = Rollout{
 		Plan: e.Plan, Began: now, Deadline: now.Add(e.Plan.Deadline), ReadyBy: now.Add(e.Plan.Prepare),
@@ -74,6 +74,9 @@ func (r Record) begin(e Judged, now time.Time) Record {
 	r.Rollout.Analysis = e.Plan.analysis(r.Stable == nil)
 	if e.Plan.Shared {
 		r.Rollout.Analysis = e.Plan.beforeAfter()
+	}
+	if r.Adopted {
+		return r.enter(Preparing, "the gates passed; what was adopted is made again under Sluice's names first", now)
 	}
 	return r.enter(Preparing, "the gates passed; the candidate is applied without traffic", now)
 }

@@ -28,6 +28,8 @@ type Observed struct {
 	// Converged reports that every object of the wanted State is applied and
 	// everything else of the release is verified gone.
 	Converged bool `json:"converged"`
+	// Rehoming is what a Rehome waits for; "" when there is none or it is done.
+	Rehoming string `json:"rehoming,omitempty"`
 	// Guarded is why a prune was refused; a person has to look.
 	Guarded string `json:"guarded,omitempty"`
 	// Contested lists objects that somebody keeps changing: putting them right

@@ -48,7 +48,8 @@ type Record struct {
 
 	// Stable is what serves; nil before the first deployment.
 	Stable *Revision `json:"stable,omitempty"`
-	// Adopted: Stable was running before Sluice came and nothing of it is touched.
+	// Adopted: Stable was running before Sluice came, under names of its own. None
+	// of it is touched before the first rollout, which begins by re-homing it.
 	Adopted bool `json:"adopted,omitempty"`
 	// Candidate is what is wanted instead, from pending until it is settled.
 	Candidate *Want `json:"candidate,omitempty"`

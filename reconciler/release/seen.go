@@ -17,6 +17,9 @@ func (r Record) seen(o Observed, now time.Time) Record {
 	r.Lacking, r.Guarded = clip(r.lacking(o)), clip(o.Guarded)
 	switch r.Phase {
 	case Preparing:
+		if r.Adopted {
+			return r.seenRehoming(o, now)
+		}
 		return r.seenPreparing(o, now)
 	case Progressing, Verifying:
 		return r.seenServing(o, now)
@@ -51,7 +54,9 @@ func (r Record) lacking(o Observed) string {
 		return "a prune was refused: " + o.Guarded
 	case len(o.Contested) > 0:
 		return o.Contested[0].words()
-	case r.Phase == Preparing && r.candidateIn(o).Readiness != Ready:
+	case r.Phase == Preparing && r.Adopted && o.Rehoming != "":
+		return "what was adopted is not re-homed yet: " + o.Rehoming
+	case r.Phase == Preparing && !r.Adopted && r.candidateIn(o).Readiness != Ready:
 		return r.candidateIn(o).words()
 	case !o.Route.Accepted:
 		return words("the route is not accepted", o.Route.Reason)
@@ -107,6 +112,21 @@ func (r Record) seenPreparing(o Observed, now time.Time) Record {
 	case InProgress, Absent, Unknowable:
 	}
 	return r
+}
+
+// seenRehoming waits until what was adopted runs under the names of its revision.
+// The rollout's clocks start again then: the candidate had no part in it.
+func (r Record) seenRehoming(o Observed, now time.Time) Record {
+	status := o.Revisions[r.Stable.ID]
+	switch {
+	case status.Readiness == Failed:
+		return r.revert(NotProven, words("what was adopted could not be made again under Sluice's names", status.Reason), now)
+	case status.Readiness != Ready, !o.Converged, !o.Route.Accepted, o.Rehoming != "", !r.PausedSince.IsZero():
+		return r
+	}
+	r.Adopted = false
+	r.Rollout.ReadyBy, r.Rollout.Deadline = now.Add(r.Rollout.Plan.Prepare), now.Add(r.Rollout.Plan.Deadline)
+	return r.enter(Preparing, "what was adopted runs under Sluice's names; the candidate is applied without traffic", now)
 }
 
 // step gives the candidate the share of step i. Its clock starts when the

@@ -17,6 +17,10 @@ type State struct {
 	// there of them stays as it is. Only their share of the traffic, and what is
 	// missing of them, is put right. Whoever renders adds it; it is in no record.
 	AsIs []string `json:"asIs,omitempty"`
+	// Rehome: stable's workload still runs under the names that its authors gave
+	// it. It is made again under the revision's, traffic moves there, and what ran
+	// before goes.
+	Rehome bool `json:"rehome,omitempty"`
 	// Hands off: nothing of the release is applied, restored or pruned. An
 	// adopted release is in this state until its first rollout.
 	Observed bool `json:"observed,omitempty"`

@@ -162,6 +162,14 @@ func parseSeen(r release.Record, now time.Time, args []string) release.Observed 
 		o := asWanted(r, now)
 		o.Converged, o.Contested = false, []release.Contest{{Object: "Deployment shop/checkout", Manager: "kubectl-edit"}}
 		return o
+	case "rehoming":
+		o := asWanted(r, now)
+		o.Converged, o.Rehoming = false, "revision r-v1 has 1 of 3 ready pods"
+		return o
+	case "unmade":
+		o := asWanted(r, now)
+		o.Revisions[r.Stable.ID] = release.RevisionStatus{Readiness: release.Failed, Reason: "exceeded its progress deadline"}
+		return o
 	case "unconverged":
 		o := asWanted(r, now)
 		o.Converged = false
