@@ -71,7 +71,7 @@ func (c *Cluster) unclaimed(ctx context.Context, p *pass, w *wanted) (*live, err
 	if err != nil {
 		return nil, err
 	}
-	if !p.made(l) && !l.adoptedBy(p.key) {
+	if !p.made(l) && !l.adoptedBy(p.key) && !p.state.Rehome {
 		return nil, p.foreign(object)
 	}
 	return l, nil

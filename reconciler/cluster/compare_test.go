@@ -35,7 +35,7 @@ func (x *site) applyByHand() {
 	x.t.Helper()
 	plain := x.plain()
 	for _, o := range slices.Concat(plain.Workload, plain.Shared) {
-		_, err := x.any(o).Apply(x.t.Context(), o.GetName(), o, metav1.ApplyOptions{FieldManager: "kubectl"})
+		_, err := x.any(o).Apply(x.t.Context(), o.GetName(), o, metav1.ApplyOptions{FieldManager: "kubectl", Force: true})
 		require.NoError(x.t, err)
 	}
 }

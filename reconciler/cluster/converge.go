@@ -20,6 +20,8 @@ type pass struct {
 	inventory inventory
 	// claimed objects exist and do not carry the release's label yet.
 	claimed map[identity]*live
+	// stranger is why a Rehome may not replace what it found.
+	stranger error
 }
 
 // Converge makes the cluster look like state, as far as that can be done
@@ -67,6 +69,9 @@ func (c *Cluster) open(ctx context.Context, r request) (*pass, error) {
 	if err := c.synced(p.options.Namespace, p.kinds); err != nil {
 		return nil, err
 	}
+	if err := c.findFormer(ctx, p); err != nil {
+		return nil, err
+	}
 	return p, c.look(p)
 }
 
@@ -82,15 +87,21 @@ func (c *Cluster) look(p *pass) error {
 		}
 	}
 	p.request.adopted = p.inventory.adopted()
+	for id, l := range p.claimed {
+		if !p.made(l) {
+			p.request.adopted[id] = true
+		}
+	}
 	p.plan, err = newPlan(p.request, seen)
 	return err
 }
 
 func (c *Cluster) converge(ctx context.Context, p *pass) error {
-	if err := c.claim(ctx, p); err != nil {
+	if err := errors.Join(p.stranger, c.claim(ctx, p)); err != nil {
 		return err
 	}
-	if entries, changed := p.inventory.union(p.enlisted(), p.seen); changed {
+	entries, changed := p.inventory.union(p.enlisted(), p.seen)
+	if p.enlistFormer(entries) || changed {
 		var err error
 		if p.inventory, err = c.saveInventory(ctx, p.key, p.inventory.version, entries); err != nil {
 			return err

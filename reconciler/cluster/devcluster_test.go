@@ -191,6 +191,8 @@ func resource(name string) schema.GroupVersionResource {
 		return schema.GroupVersionResource{Group: "autoscaling", Version: "v2", Resource: name}
 	case "poddisruptionbudgets":
 		return schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: name}
+	case "endpointslices":
+		return schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: name}
 	case "httproutes":
 		return schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: name}
 	}

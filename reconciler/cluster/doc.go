@@ -46,6 +46,16 @@
 // five times in ten minutes for each object. Then the object is contested: it
 // is reported with the name of the last writer, and left alone.
 //
+// # Adoption
+//
+// Compare recognises a workload that runs under the names its authors gave it.
+// A Rehome makes its content again as a revision, as large as what runs and
+// without what scales or protects it; moves the Services and the route there
+// once it is ready; deletes what ran before, autoscaler and budget first; and
+// gives the revision its own. What is deleted then is named by its UID before
+// anything is applied, and deleted only once no endpoint of it is left in front
+// of anybody. ConfigMaps, Secrets and claims under their old names stay.
+//
 // # Without a gateway
 //
 // With replicas, the number of pods divides the traffic: the apex Services
@@ -61,6 +71,5 @@
 // # What it does not do
 //
 // It decides nothing about a release, waits for nothing, runs no Jobs, and does
-// not create namespaces. It does not take over the pods of a workload that it
-// adopted: the workload that was there before stays until a person deletes it.
+// not create namespaces. It takes over no pods: what was adopted is made again.
 package cluster

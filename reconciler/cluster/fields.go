@@ -29,6 +29,15 @@ func owned(fieldsV1 []byte, applied map[string]any) bool {
 	return true
 }
 
+// ownsReplicas reports whether the size of a workload is in a managedFields
+// entry.
+func ownsReplicas(fieldsV1 []byte) bool {
+	var fields struct {
+		Spec map[string]json.RawMessage `json:"f:spec"`
+	}
+	return json.Unmarshal(fieldsV1, &fields) == nil && fields.Spec["f:replicas"] != nil
+}
+
 // withoutIdentity drops what the server never records in managedFields.
 func withoutIdentity(metadata any) any {
 	all, ok := metadata.(map[string]any)

@@ -25,7 +25,9 @@ type entry struct {
 	Name       string `json:"name"`
 	UID        string `json:"uid,omitempty"` // "" until it was seen in the cluster
 	Revision   string `json:"revision,omitempty"`
-	Adopted    bool   `json:"adopted,omitempty"` // it was there before Sluice and is never deleted
+	// Former was adopted, and is deleted once its revision has taken over.
+	Former  bool `json:"former,omitempty"`
+	Adopted bool `json:"adopted,omitempty"` // it was there before Sluice and is never deleted
 }
 
 func (e entry) gvk() schema.GroupVersionKind {

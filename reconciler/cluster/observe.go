@@ -37,7 +37,8 @@ func (c *Cluster) Observe(ctx context.Context, key release.Key, state release.St
 	obsolete := obsolete(p.inventory, p.plan)
 	o.Guarded = obsolete.guarded
 	o.Contested = c.contested(p)
-	o.Converged = p.held == "" && obsolete.done() && c.inPlace(p)
+	o.Rehoming = p.rehoming()
+	o.Converged = p.held == "" && o.Rehoming == "" && obsolete.done() && c.inPlace(p)
 	return o, nil
 }
 

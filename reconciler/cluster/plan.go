@@ -58,6 +58,8 @@ type request struct {
 	options   Options
 	// adopted objects were there before Sluice, as the inventory knows.
 	adopted map[identity]bool
+	// former is what still runs under its authors' names and has to go.
+	former map[identity]*live
 }
 
 // A plan is what one pass wants, given what the cluster is like now. It is
@@ -72,6 +74,7 @@ type plan struct {
 	size    map[string]int
 	held    string // why traffic is not as the State wants it
 	ids     map[identity]bool
+	pinned  []identity // Services that select one revision
 }
 
 func newPlan(r request, seen map[identity]*live) (*plan, error) {
@@ -102,6 +105,9 @@ func (p *plan) addWorkloads() error {
 			return fmt.Errorf("plan %s: revision %s: %w", p.key, w.Revision, ErrEmpty)
 		}
 		for _, o := range sized(p, w, output.Workload) {
+			if p.withheld(o, w.Revision) {
+				continue
+			}
 			if err := p.add(o, w.Revision); err != nil {
 				return err
 			}

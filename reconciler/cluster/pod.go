@@ -72,6 +72,7 @@ func lost(status *corev1.PodStatus) bool {
 type sliceFacts struct {
 	service string
 	ready   []string // addresses
+	pods    []string // names of the pods that these are of; "" for what is no pod
 }
 
 func (l *live) readSlice(u *unstructured.Unstructured) error {
@@ -83,10 +84,28 @@ func (l *live) readSlice(u *unstructured.Unstructured) error {
 	for _, e := range slice.Endpoints {
 		if e.Conditions.Ready == nil || *e.Conditions.Ready {
 			facts.ready = append(facts.ready, e.Addresses...)
+			name := ""
+			if e.TargetRef != nil && e.TargetRef.Kind == kindPod.Kind {
+				name = e.TargetRef.Name
+			}
+			facts.pods = append(facts.pods, name)
 		}
 	}
 	l.slice = facts
 	return nil
+}
+
+// readyTargets names the pods that are a Service's ready endpoints.
+func readyTargets(objects map[identity]*live, service string) map[string]bool {
+	pods := map[string]bool{}
+	for _, l := range objects {
+		if l.slice != nil && l.slice.service == service {
+			for _, name := range l.slice.pods {
+				pods[name] = true
+			}
+		}
+	}
+	return pods
 }
 
 // readyEndpoints counts a Service's ready endpoints. An address counts once:

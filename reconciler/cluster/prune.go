@@ -51,6 +51,8 @@ func obsolete(i inventory, p *plan) pruning {
 	for id, e := range i.entries {
 		switch {
 		case p.wants(id):
+		case e.Former:
+			p.addFormer(&out, e, i)
 		case e.Adopted, neverPruned(id):
 			out.release = append(out.release, e)
 		case p.inUse(e, i):
@@ -69,6 +71,19 @@ func obsolete(i inventory, p *plan) pruning {
 	}
 	out.remove = append(out.remove, vanished...)
 	return out
+}
+
+// addFormer decides about what ran before its release was adopted. Where it is not
+// being re-homed, it is its authors' again.
+func (p *plan) addFormer(out *pruning, e entry, i inventory) {
+	switch now, ever := p.superseded(e, i); {
+	case now:
+		out.remove = append(out.remove, e)
+	case ever:
+		out.waiting = true
+	default:
+		out.release = append(out.release, e)
+	}
 }
 
 func byName(a, b entry) int {
@@ -97,7 +112,11 @@ func (c *Cluster) prune(ctx context.Context, key release.Key, i inventory, p *pl
 	deleting.SetLimit(concurrency)
 	for n, e := range obsolete.remove {
 		deleting.Go(func() error {
-			gone[n], failed[n] = c.remove(ctx, key, e, p.seen[e.identity()])
+			cached := p.seen[e.identity()]
+			if e.Former {
+				cached = p.former[e.identity()]
+			}
+			gone[n], failed[n] = c.remove(ctx, key, e, cached)
 			return nil
 		})
 	}
@@ -116,7 +135,7 @@ func (c *Cluster) prune(ctx context.Context, key release.Key, i inventory, p *pl
 
 func (c *Cluster) logKept(e entry) {
 	reason := "a " + e.Kind + " is never deleted"
-	if e.Adopted {
+	if e.Adopted || e.Former {
 		reason = "it was there before Sluice; delete it yourself if nobody needs it"
 	}
 	c.log.Info("object kept", "object", e.identity().String(), "reason", reason)
@@ -148,7 +167,7 @@ func (c *Cluster) remove(ctx context.Context, key release.Key, e entry, cached *
 	if e.UID != "" && string(found.UID) != e.UID {
 		return true, nil // somebody else's object of the same name
 	}
-	if found.release() != labelOf(key) {
+	if found.release() != labelOf(key) && !e.Former {
 		return e.UID == "", unlabelled(key, e)
 	}
 	if found.DeletionTimestamp != nil {

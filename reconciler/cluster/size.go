@@ -30,8 +30,10 @@ func sized(p *plan, w release.Workload, objects []*unstructured.Unstructured) []
 		}
 		scaler, foreign := scalerOf(o, copies)
 		switch {
+		case len(p.former) > 0:
+			p.keepFormerSize(w.Revision, o)
 		case foreign:
-			unstructured.RemoveNestedField(o.Object, "spec", "replicas")
+			p.leaveSize(o)
 		case scaler != nil:
 			p.bound(w, o, scaler)
 		default:
@@ -78,7 +80,7 @@ func (p *plan) scale(w release.Workload, o *unstructured.Unstructured) {
 
 // bound leaves the replicas to the autoscaler and sets its bounds.
 func (p *plan) bound(w release.Workload, o, scaler *unstructured.Unstructured) {
-	unstructured.RemoveNestedField(o.Object, "spec", "replicas")
+	p.leaveSize(o)
 	lower, upper := 1, math.MaxInt32
 	if n := nestedInt(scaler, "spec", "minReplicas"); n != nil {
 		lower = *n
@@ -98,6 +100,19 @@ func (p *plan) bound(w release.Workload, o, scaler *unstructured.Unstructured) {
 	}
 	p.size[w.Revision] += size
 	setInt(scaler, size, "spec", "minReplicas")
+}
+
+// leaveSize takes the replicas out of what is applied, for the autoscaler to
+// decide. As long as they are still Sluice's, to let go of them would mean to go
+// back to the default of one pod: so they stay as they are until the autoscaler
+// has changed them.
+func (p *plan) leaveSize(o *unstructured.Unstructured) {
+	l := p.seen[identify(o)]
+	if l != nil && l.replicas != nil && ownsReplicas(l.fields) {
+		setInt(o, *l.replicas, "spec", "replicas")
+		return
+	}
+	unstructured.RemoveNestedField(o.Object, "spec", "replicas")
 }
 
 // receives reports a candidate that shares traffic with a stable revision.

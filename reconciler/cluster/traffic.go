@@ -89,6 +89,9 @@ func (p *plan) permitted(route identity) (shares []share, held string) {
 	if l := p.seen[route]; l != nil && l.route != nil {
 		now = l.route.shares(p.options.Service)
 	}
+	if p.state.Rehome {
+		held = p.rehomable(p.state.Traffic.Stable)
+	}
 	for _, s := range p.target() {
 		if !p.exists(s.revision) {
 			if s.percent > 0 && held == "" {
@@ -144,6 +147,8 @@ func (p *plan) need(s share) int {
 	switch {
 	case s.percent == 0:
 		return 0
+	case p.state.Rehome:
+		return max(1, p.others(s.revision))
 	case s.revision == t.Stable || t.Stable == "":
 		return 1
 	}
@@ -181,6 +186,7 @@ func (p *plan) addService(o *unstructured.Unstructured, report render.Report) er
 		return err
 	}
 	if report.Services[at].Pinned {
+		p.pinned = append(p.pinned, identify(o))
 		service := p.objects[len(p.objects)-1]
 		service.fenced, service.asIs = true, false
 	}
@@ -230,7 +236,7 @@ func (p *plan) mayPin(from, to string, both bool) bool {
 		return true
 	}
 	need := 1
-	if p.options.Traffic == Replicas && to == p.state.Traffic.Candidate {
+	if p.options.Traffic == Replicas && to == p.state.Traffic.Candidate || len(p.former) > 0 {
 		need = max(1, p.size[to])
 	}
 	ready := p.readyPods(to)
