@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-cd/sluice/reconciler/release"
 )
@@ -74,5 +75,81 @@ func TestARevisionBesideAWorkloadOfSomebodyElseWaitsForAPerson(t *testing.T) {
 		delete(w.byHand, checkout)
 		w.reach(release.Stable)
 		assert.False(t, w.record(checkout).Adopted)
+	})
+}
+
+// adopted is a daemon whose release ran before it came.
+func adopted(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.byHand[checkout] = "v1"
+	w.push(map[string]string{name: "v1"})
+	w.begin()
+	w.settle(checkout)
+	require.True(t, w.record(checkout).Adopted)
+	return w
+}
+
+func TestTheFirstRolloutOfAnAdoptedReleaseRehomesIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := adopted(t)
+		w.push(map[string]string{name: "v2"})
+		w.reach(release.Preparing)
+		assert.True(t, release.Desired(w.record(checkout)).Rehome)
+		assert.NotContains(t, w.live[checkout].Hash, "rv2", "the candidate comes afterwards")
+		w.reach(release.Progressing)
+		assert.False(t, w.record(checkout).Adopted)
+		assert.Empty(t, w.byHand)
+		w.settle(checkout)
+		assert.Equal(t, "v2", w.stable())
+	})
+}
+
+func TestACandidateThatFailsAfterTheRehomingGoesBackToTheRehomedRevision(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := adopted(t)
+		w.badRates["v2"] = 0.5
+		w.push(map[string]string{name: "v2"})
+		w.reach(release.Progressing)
+		w.settle(checkout)
+		assert.Equal(t, "v1", w.stable())
+		assert.False(t, w.record(checkout).Adopted)
+		assert.Equal(t, []release.Workload{{Revision: "rv1", Share: 100}}, w.live[checkout].State.Workloads)
+	})
+}
+
+func TestARehomingThatDoesNotFinishLeavesWhatServes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := adopted(t)
+		w.sick["rv1"] = true
+		w.push(map[string]string{name: "v2"})
+		w.reach(release.Preparing)
+		w.settle(checkout)
+		r := w.record(checkout)
+		assert.Equal(t, release.Stable, r.Phase)
+		assert.Contains(t, r.Reason, "re-homing took longer than 10m0s: what was adopted is not re-homed yet: what was adopted still serves")
+		assert.True(t, r.Adopted)
+		assert.Equal(t, "v1", w.byHand[checkout])
+		assert.NotContains(t, w.live[checkout].Hash, "rv2")
+
+		w.sick["rv1"] = false
+		w.push(map[string]string{name: "v3"})
+		w.settle(checkout)
+		assert.Equal(t, "v3", w.stable(), "the next promotion goes on where this one ended")
+	})
+}
+
+func TestAnAdoptedWorkloadThatWasChangedSinceIsNotReplaced(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := adopted(t)
+		w.byHand[checkout] = "v9"
+		w.push(map[string]string{name: "v2"})
+		w.during(5 * time.Minute)
+		r := w.record(checkout)
+		assert.Equal(t, release.Pending, r.Phase)
+		assert.Equal(t, "every gate passes, but what runs is not what was adopted any more: the inputs are v9 and git says v1", r.Reason)
+		w.byHand[checkout] = "v1"
+		w.settle(checkout)
+		assert.Equal(t, "v2", w.stable())
 	})
 }

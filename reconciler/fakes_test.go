@@ -481,6 +481,12 @@ func (w *world) Converge(ctx context.Context, key release.Key, state release.Sta
 		return err
 	}
 	w.allowed(key, state, hashes)
+	if w.byHand[key] != "" && !state.Rehome {
+		w.t.Errorf("%s: applied beside what runs under its authors' names", key)
+	}
+	if stable := state.Traffic.Stable; state.Rehome && !w.sick[stable] && w.status(was, stable).Readiness == release.Ready {
+		delete(w.byHand, key)
+	}
 	if changed {
 		w.changes++
 		w.live[key] = next
@@ -561,6 +567,9 @@ func (w *world) Observe(ctx context.Context, key release.Key, state release.Stat
 	if w.clusterErr != nil {
 		return release.Observed{}, w.clusterErr
 	}
+	if state.Observed {
+		return release.Observed{At: time.Now().UTC(), Converged: true, Route: release.RouteStatus{Accepted: true}}, nil
+	}
 	live := w.live[key]
 	plain := live.State
 	plain.AsIs, state.AsIs = nil, nil
@@ -571,6 +580,9 @@ func (w *world) Observe(ctx context.Context, key release.Key, state release.Stat
 	a, _ := json.Marshal(plain)
 	b, _ := json.Marshal(state)
 	o.Converged = string(a) == string(b)
+	if state.Rehome && w.byHand[key] != "" {
+		o.Converged, o.Rehoming = false, "what was adopted still serves"
+	}
 	o.Route = release.RouteStatus{Accepted: true, Candidate: live.State.Traffic.Candidate, Weight: live.State.Traffic.Weight, Achievable: w.achievable}
 	return o, nil
 }

@@ -79,7 +79,21 @@ func (p *pass) judge(ctx context.Context, q release.Query) (release.Judged, erro
 		return judged, err
 	}
 	p.hesitate(&judged)
-	return judged, nil
+	return judged, p.unchanged(ctx, &judged)
+}
+
+// unchanged keeps a rollout from replacing an adopted workload that is not what
+// was adopted any more: nobody has judged the difference.
+func (p *pass) unchanged(ctx context.Context, judged *release.Judged) error {
+	if !p.record.Adopted || judged.Outcome != release.Proceed {
+		return nil
+	}
+	_, differs, err := p.compare(ctx, *p.record.Stable)
+	if differs != "" {
+		judged.Outcome = release.Wait
+		judged.Reason = "every gate passes, but what runs is not what was adopted any more: " + differs
+	}
+	return err
 }
 
 // hesitate keeps what passes every gate from beginning where that could not go
@@ -93,8 +107,6 @@ func (p *pass) hesitate(judged *release.Judged) {
 	case p.record.Stable != nil && from != "" && from != p.planned.Namespace:
 		judged.Outcome = release.Wait
 		judged.Reason = fmt.Sprintf("the policy moves it from namespace %s to %s, which no rollout can do: retire it first, or put the namespace back", from, p.planned.Namespace)
-	case p.record.Adopted:
-		judged.Outcome, judged.Reason = release.Wait, "its workload runs under names that Sluice did not give it, and moving it is not possible yet"
 	case unread != "":
 		judged.Outcome, judged.Reason = release.Wait, "every gate passes, but "+unread
 		judged.Recheck = p.now.Add(time.Second)
