@@ -131,6 +131,26 @@ func TestAForgeThatHangsDoesNotKeepASickCandidateInTraffic(t *testing.T) {
 	})
 }
 
+func TestAGitServerThatHangsDoesNotKeepASickCandidateInTraffic(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := running(t)
+		w.fault = func(c call) (bool, error) {
+			if c.port == "Committer.Commit" {
+				time.Sleep(10 * time.Second) // as long as anybody listens
+				return false, errFault
+			}
+			return true, nil
+		}
+		w.push(map[string]string{name: "unpinned3"})
+		require.NoError(t, w.daemon.IntakeOnce(t.Context()))
+		w.sick["rv2"] = true
+		began := time.Now()
+		w.reach(release.Reverting)
+		assert.LessOrEqual(t, time.Since(began), 20*time.Second)
+		assert.Equal(t, 1, w.byPort["Committer.Commit"], "it is not tried in every pass")
+	})
+}
+
 func TestBehindARolloutOnlyWhatCameAfterTheCandidateIsAskedAbout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := running(t)

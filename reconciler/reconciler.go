@@ -56,7 +56,9 @@ type Reconciler struct {
 	// failures counts the passes in a row that were not complete.
 	failures map[release.Key]int
 	asks     map[release.Key]ask
-	watches  map[release.Key]watch
+	// unpaid is when to try again, during a rollout, what is owed and failed.
+	unpaid  map[release.Key]time.Time
+	watches map[release.Key]watch
 	// rounds has when each part of the loop that is at work now began.
 	rounds map[string]time.Time
 	// announced is the last status shown, by commit and context.
@@ -70,7 +72,7 @@ func New(cfg Config) *Reconciler {
 	}
 	return &Reconciler{
 		Config: cfg, queue: newQueue(), records: map[release.Key]stored{},
-		failures: map[release.Key]int{}, asks: map[release.Key]ask{},
+		failures: map[release.Key]int{}, asks: map[release.Key]ask{}, unpaid: map[release.Key]time.Time{},
 		watches: map[release.Key]watch{}, announced: map[string]string{}, rounds: map[string]time.Time{},
 	}
 }

@@ -32,6 +32,12 @@ func (r Record) seen(o Observed, now time.Time) Record {
 	return r
 }
 
+// Serving reports whether a rollout is on its way forward, so that a candidate has
+// traffic or is about to.
+func Serving(r Record) bool {
+	return r.Phase == Preparing || r.Phase == Progressing || r.Phase == Verifying
+}
+
 // Looking reports whether what the cluster says is of use now.
 func Looking(r Record) bool {
 	switch r.Phase {
