@@ -282,6 +282,7 @@ func (r Record) seenRemoving(o Observed, now time.Time) Record {
 	if r.Stable != nil {
 		r.Proven = closeProof(r.Proven, r.Stable.Inputs, now)
 	}
+	reason = "retired; everything but volume claims and what was there before Sluice is gone"
 	r.Stable, r.Adopted, r.FrozenFrom = nil, false, ""
-	return r.enter(Removed, "retired; everything but volume claims is gone", now)
+	return r.enter(Removed, reason, now)
 }
