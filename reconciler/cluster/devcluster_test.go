@@ -185,7 +185,7 @@ func (x *site) restart() {
 
 func resource(name string) schema.GroupVersionResource {
 	switch name {
-	case "deployments":
+	case "deployments", "statefulsets":
 		return schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: name}
 	case "horizontalpodautoscalers":
 		return schema.GroupVersionResource{Group: "autoscaling", Version: "v2", Resource: name}

@@ -132,9 +132,9 @@ func (c *Cluster) revisionStatus(p *pass, revision string) release.RevisionStatu
 		s.Endpoints = p.endpoints(revision)
 	}
 	s.Readiness, s.Reason = c.readiness(p, revision)
-	if s.Readiness == release.Ready && s.Endpoints < max(1, s.Replicas) && p.options.Traffic == Gateway && p.exists(revision) {
+	if s.Readiness == release.Ready && s.Endpoints < max(1, p.front[revision]) && p.options.Traffic == Gateway && p.exists(revision) {
 		s.Readiness = release.InProgress
-		s.Reason = fmt.Sprintf("its Service has %d of %d endpoints yet", s.Endpoints, max(1, s.Replicas))
+		s.Reason = fmt.Sprintf("its Service has %d of %d endpoints yet", s.Endpoints, max(1, p.front[revision]))
 	}
 	return s
 }

@@ -224,3 +224,32 @@ func TestAnAdoptedWorkloadThatSomebodyElseManagesIsNotReplaced(t *testing.T) {
 	require.ErrorAs(t, err, &owned)
 	assert.False(t, x.exists("deployments", "checkout-"+old))
 }
+
+const statefulSet = `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: queue}
+spec:
+  replicas: 1
+  serviceName: queue
+  selector: {matchLabels: {app: queue}}
+  template:
+    metadata: {labels: {app: queue}, annotations: {devcluster.sluice.dev/behaviour: ready}}
+    spec: {containers: [{name: queue, image: "registry.example.com/queue@sha256:6d1c6d1c6d1c6d1c6d1c6d1c6d1c6d1c6d1c6d1c6d1c6d1c6d1c6d1c6d1c6d1c"}]}
+`
+
+func TestAnAdoptedWorkloadThatKeepsItsNameIsTakenOverWhereItIs(t *testing.T) {
+	x := newSite(t, gateway().with(func(s *shop) { s.extra = []string{statefulSet} }))
+	x.applyByHand()
+	found, differs := x.compare()
+	require.True(t, found)
+	require.Empty(t, differs)
+	before := x.get("statefulsets", "queue")
+	x.settle(rehome())
+	after := x.get("statefulsets", "queue")
+	assert.Equal(t, before.GetUID(), after.GetUID())
+	assert.Equal(t, old, after.GetLabels()["sluice.dev/revision"])
+	retired := release.State{Retired: true}
+	x.eventually(retired, func() bool { return x.observe(retired).Converged }, "it is retired")
+	assert.True(t, x.exists("statefulsets", "queue"), "it was there before Sluice")
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/sluice-cd/sluice/reconciler/release"
 )
@@ -28,6 +29,7 @@ func sized(p *plan, w release.Workload, objects []*unstructured.Unstructured) []
 		if kind != kindDeployment && kind != kindStatefulSet {
 			continue
 		}
+		before := p.size[w.Revision]
 		scaler, foreign := scalerOf(o, copies)
 		switch {
 		case len(p.former) > 0:
@@ -39,8 +41,25 @@ func sized(p *plan, w release.Workload, objects []*unstructured.Unstructured) []
 		default:
 			p.scale(w, o)
 		}
+		if p.fronted(w.Revision, o) {
+			p.front[w.Revision] += p.size[w.Revision] - before
+		}
 	}
 	return copies
+}
+
+// fronted reports a workload whose pods the apex Service selects. A worker beside
+// it has pods too, and no endpoints.
+func (p *plan) fronted(revision string, workload *unstructured.Unstructured) bool {
+	pods, _, _ := unstructured.NestedStringMap(workload.Object, "spec", "template", "metadata", "labels")
+	for _, o := range p.manifests[revision].Shared {
+		if identify(o) != serviceIdentity(p.options.Namespace, p.options.Service) {
+			continue
+		}
+		selector, _, _ := unstructured.NestedStringMap(o.Object, "spec", "selector")
+		return len(selector) > 0 && labels.SelectorFromSet(selector).Matches(labels.Set(pods))
+	}
+	return false
 }
 
 // scalerOf finds the autoscaler of a workload; foreign says that something

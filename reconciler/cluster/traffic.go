@@ -154,7 +154,7 @@ func (p *plan) need(s share) int {
 	}
 	total := p.endpoints(t.Stable)
 	need := max(1, int(math.Ceil(float64(total*s.percent)/100)))
-	if size := p.size[s.revision]; size > 0 {
+	if size := p.front[s.revision]; size > 0 {
 		return min(need, size) // its own upper bound is as much as it can ever have
 	}
 	return need
