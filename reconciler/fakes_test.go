@@ -413,6 +413,9 @@ func (w *world) Facts(ctx context.Context, rules environments.Rules, c environme
 	if facts.Class = schemas.ChangeStandard; w.hotfixes[facts.Inputs] {
 		facts.Class, facts.Incident = schemas.ChangeHotfix, "INC-7"
 	}
+	if !facts.First && w.forgeAway == "" {
+		facts.Repository, facts.Branch, facts.Changes = "acme/environments", "main", []gate.Change{reviewed(c.Want.Promotion.Commit)}
+	}
 	if w.ends != "" {
 		facts.Changes = []gate.Change{{Commit: w.ends, Content: gate.Answer{Yes: true}}}
 	}
@@ -423,6 +426,18 @@ func (w *world) Facts(ctx context.Context, rules environments.Rules, c environme
 		}
 	}
 	return facts, nil
+}
+
+// reviewed is a change that nothing speaks against.
+func reviewed(commit string) gate.Change {
+	return gate.Change{
+		Commit: commit, Content: gate.Answer{Yes: true},
+		PullRequest: &forge.PullRequest{
+			Number: 1, Merged: true, MergedAt: time.Now(), MergeCommit: commit, Head: forge.Branch{Commit: "head"},
+			Base: forge.Branch{Repository: "acme/environments", Name: "main"},
+		},
+		Commits: []forge.PullRequestCommit{{Commit: "head"}}, Writers: map[int64]bool{}, BaseRecord: gate.RecordTold,
+	}
 }
 
 func (w *world) Proposals(ctx context.Context, _ environments.Rules) ([]environments.Proposal, error) {

@@ -51,7 +51,7 @@ func (c *Reconciler) Once(ctx context.Context, key release.Key) (time.Time, erro
 		c.failed(key, err)
 		return time.Time{}, err
 	}
-	err = errors.Join(p.follow(ctx), p.look(ctx), p.measure(ctx), p.prove(ctx))
+	err = errors.Join(p.follow(ctx), p.look(ctx), p.measure(ctx), p.prove(ctx), p.soak(ctx))
 	p.apply(release.Tick{})
 	if unsaved := p.save(ctx); unsaved != nil {
 		err = errors.Join(err, unsaved)

@@ -199,7 +199,9 @@ func (p *pass) upstream(ctx context.Context) gate.Upstream {
 	if !ok {
 		return gate.Upstream{}
 	}
-	up := gate.Upstream{Environment: before.Name}
+	up := gate.Upstream{
+		Environment: before.Name, Soak: before.Soak, Metered: p.metered(), MaxErrorRate: float64(before.Rollback.MaxErrorRate),
+	}
 	record, err := p.neighbour(ctx, release.Key{Environment: before.Name, Service: p.key.Service})
 	if err != nil {
 		up.Unknown = err.Error()
@@ -208,12 +210,20 @@ func (p *pass) upstream(ctx context.Context) gate.Upstream {
 	for _, proof := range record.Proven {
 		up.Proven = append(up.Proven, gate.Proof{
 			Artifacts: images(proof.Artifacts), BaseTree: proof.BaseTree, Since: proof.Since, Until: proof.Until,
+			Soak: soakOf(proof.Soak),
 		})
 	}
 	if record.Candidate != nil {
 		up.Moving = images(record.Candidate.Revision.Artifacts)
 	}
 	return up
+}
+
+func soakOf(s *release.Soak) gate.Soak {
+	if s == nil {
+		return gate.Soak{}
+	}
+	return gate.Soak{Healthy: s.Healthy, Requests: s.Requests, Errors: s.Errors, Failed: s.Failed}
 }
 
 // neighbour reads the record of a release that another daemon may own.

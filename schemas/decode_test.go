@@ -181,6 +181,7 @@ environments:
   - name: dev
   - name: production
     soak: {duration: 1m}
+    maxConcurrent: 2
     rollback: {window: 10m, onReject: pullRequest}
     windows: {open: [{cron: "0 0 29 2 *", duration: 1h}]}
     hotfix: {waives: [soak, window], backfill: 24h}
@@ -194,10 +195,10 @@ environments:
 		got = append(got, w.String())
 	}
 	assert.Equal(t, []string{
-		"sluice.yaml:7:5: warning: environments[1].soak is not enforced by this version; do not rely on it yet",
-		"sluice.yaml:10:48: warning: environments[1].hotfix.backfill is not enforced by this version; do not rely on it yet",
-		"sluice.yaml:12:25: warning: environments[1].checks[0].on is not enforced by this version; do not rely on it yet",
-		"sluice.yaml:13:54: warning: environments[1].checks[1].alerts is not enforced by this version; do not rely on it yet",
+		"sluice.yaml:8:20: warning: environments[1].maxConcurrent is not enforced by this version; do not rely on it yet",
+		"sluice.yaml:11:48: warning: environments[1].hotfix.backfill is not enforced by this version; do not rely on it yet",
+		"sluice.yaml:13:25: warning: environments[1].checks[0].on is not enforced by this version; do not rely on it yet",
+		"sluice.yaml:14:54: warning: environments[1].checks[1].alerts is not enforced by this version; do not rely on it yet",
 	}, got)
 }
 

@@ -12,7 +12,7 @@ func (p Policy) NotEnforced() Problems {
 	for i, e := range p.Environments {
 		at := fmt.Sprintf("environments[%d]", i)
 		for _, setting := range []string{
-			"soak", "provenance", "verification", "hotfix.backfill", "maxConcurrent",
+			"provenance", "verification", "hotfix.backfill", "maxConcurrent",
 			"rollback.latencyP99IncreasePercent", "approvals.excludeSourceAuthors",
 		} {
 			p.origin.warn(&ps, at+"."+setting)

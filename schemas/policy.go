@@ -78,9 +78,9 @@ type Cluster struct {
 	Context string `json:"context,omitempty"`
 }
 
-// Soak is what an artifact has to show in an environment before it may leave it.
+// Soak is what an artifact has to show, together with its configuration, in an environment before it may leave it.
 type Soak struct {
-	// Default: 15m.
+	// Time in which it was measured and healthy. Default: 15m.
 	Duration Duration `json:"duration,omitempty"`
 	// Percentage points by which the error rate may exceed the baseline's. Default: 0.1.
 	ErrorRateIncreasePoints float64 `json:"errorRateIncreasePoints,omitempty"`

@@ -287,11 +287,11 @@ func TestOtherDirectoriesAreNoneOfItsBusiness(t *testing.T) {
 func TestSettingsThatAreNotEnforcedAreWarnings(t *testing.T) {
 	files := tree(t)
 	replace(t, files, "sluice.yaml", "owners:", "# owners:")
-	replace(t, files, "sluice.yaml", "    namespace: \"{service}-staging\"", "    soak: {duration: 15m}")
+	replace(t, files, "sluice.yaml", "    namespace: \"{service}-staging\"", "    maxConcurrent: 2")
 	_, problems := catalog.Load(files)
 	assert.Empty(t, problems.Errors())
 	require.Len(t, problems, 1)
-	assert.Equal(t, "environments[1].soak", problems[0].Path)
+	assert.Equal(t, "environments[1].maxConcurrent", problems[0].Path)
 }
 
 func TestLinksOnDiskAreNotFollowed(t *testing.T) {

@@ -151,6 +151,12 @@ type Upstream struct {
 	Proven []Proof
 	// Moving is what that environment wants but has not proven yet.
 	Moving []Artifact
+	// Soak is what the environment asks for before anything may leave it; nil for
+	// nothing. MaxErrorRate, in percent, is the limit where nothing was stable
+	// before, and Metered says that the service has counters.
+	Soak         *schemas.Soak
+	MaxErrorRate float64
+	Metered      bool
 	// Unknown says why the environment could not be asked.
 	Unknown string
 }
@@ -161,7 +167,8 @@ type Proof struct {
 	BaseTree  string
 	Since     time.Time
 	Until     time.Time // zero while it lasts
-	URL       string    // the evidence, where there is any
+	Soak      Soak
+	URL       string // the evidence, where there is any
 }
 
 // CheckFacts is what is known about one check of the policy. Every subject

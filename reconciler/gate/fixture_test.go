@@ -76,7 +76,10 @@ func promotion() gate.Facts {
 				Artifacts: []gate.Artifact{{Image: image, Digest: digest}},
 				BaseTree:  baseTree,
 				Since:     mergedAt.Add(-time.Hour),
+				Soak:      gate.Soak{Healthy: 15 * time.Minute, Requests: 500},
 			}},
+			Soak:         &schemas.Soak{Duration: schemas.Duration(15 * time.Minute), ErrorRateIncreasePoints: 0.1, MinRequests: 500},
+			MaxErrorRate: 1, Metered: true,
 		},
 		Checks: map[string]gate.CheckFacts{
 			"tests": {Subjects: []gate.Subject{{

@@ -59,6 +59,11 @@ func cells() []cell {
 		{"freeze: unknown", gate.Frozen, func(f *gate.Facts) {
 			f.Environment.Windows.Timezone, f.Environment.Windows.Freezes = "Mars/Base", freezes("2026-11-20", "2026-11-30")
 		}, pending, waits, waits, true},
+		{"soak: not long enough", gate.Soaked, func(f *gate.Facts) { f.Upstream.Proven[0].Soak.Healthy-- }, success, waits, waits, false},
+		{"soak: too few requests", gate.Soaked, func(f *gate.Facts) { f.Upstream.Proven[0].Soak.Requests-- }, success, waits, waits, false},
+		{"soak: too many errors", gate.Soaked, func(f *gate.Facts) { f.Upstream.Proven[0].Soak.Errors = 5 }, success, waits, waits, false},
+		{"soak: not begun", gate.Soaked, func(f *gate.Facts) { f.Upstream.Proven = nil }, success, waits, waits, false},
+		{"soak: unknown", gate.Soaked, func(f *gate.Facts) { f.Upstream.Unknown = away }, pending, waits, waits, true},
 		{"window: closed", gate.Window, func(f *gate.Facts) { f.Environment.Windows.Open[0].Cron = "0 8 * * FRI" }, success, waits, waits, false},
 		{"window: never opens", gate.Window, func(f *gate.Facts) { f.Environment.Windows.Open[0].Cron = "0 8 30 2 *" }, success, waits, waits, false},
 		{"window: unknown", gate.Window, func(f *gate.Facts) { f.Environment.Windows.Timezone = "Mars/Base" }, pending, waits, waits, true},

@@ -18,6 +18,7 @@ const (
 	Frozen    = "freeze"
 	Approvals = "approvals"
 	Order     = "order"
+	Soaked    = "soak"
 	Window    = "window"
 	Owners    = "owners" // of a policy change only, see EvaluatePolicy
 )
@@ -65,6 +66,7 @@ func precedence() []rule {
 		{"", [paths]bool{yes, yes, no, no}, yes, nil},
 		{Approvals, [paths]bool{yes, yes, no, yes}, yes, anytime(approvals)},
 		{Order, [paths]bool{yes, yes, no, no}, no, anytime(order)},
+		{Soaked, [paths]bool{yes, yes, no, no}, no, soak},     // a hotfix: unless hotfix.waives lists it
 		{Window, [paths]bool{yes, yes, no, yes}, yes, window}, // a hotfix: unless hotfix.waives lists it
 	}
 }

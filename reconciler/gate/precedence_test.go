@@ -13,7 +13,7 @@ import (
 func TestEveryGateIsListedInOrderOfPrecedence(t *testing.T) {
 	want := []string{
 		gate.Integrity, gate.Artifacts, gate.Render, gate.Probes, gate.HotfixRef, gate.Held, gate.Paused,
-		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Window,
+		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Soaked, gate.Window,
 	}
 	worst := promotion()
 	worst.Changes[0].PullRequest = nil
@@ -49,7 +49,7 @@ func spoilt() gate.Facts {
 func TestEachPathIsAskedWhatItsColumnSays(t *testing.T) {
 	builtin := []string{
 		gate.Integrity, gate.Artifacts, gate.Render, gate.Probes, gate.HotfixRef, gate.Held, gate.Paused,
-		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Window,
+		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Soaked, gate.Window,
 	}
 	const y, n = true, false
 	waivable := []string{"soak", "window", "freeze"}
@@ -57,26 +57,28 @@ func TestEachPathIsAskedWhatItsColumnSays(t *testing.T) {
 		edit  func(*gate.Facts)
 		asked []bool
 	}{
-		//                                                              integ art rend prob hotf hold paus freez test vali appr order wind
-		"standard": {func(*gate.Facts) {}, []bool{y, y, y, y, n, y, y, y, y, y, y, y, y}},
-		"hotfix":   {func(f *gate.Facts) { f.Class = schemas.ChangeHotfix }, []bool{y, y, y, y, y, y, y, y, y, y, y, y, y}},
+		//                                                              integ art rend prob hotf hold paus freez test vali appr order soak wind
+		"standard": {func(*gate.Facts) {}, []bool{y, y, y, y, n, y, y, y, y, y, y, y, y, y}},
+		"hotfix":   {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, nil }, []bool{y, y, y, y, y, y, y, y, y, y, y, y, y, y}},
+		"hotfix, soak waived": {func(f *gate.Facts) { f.Class = schemas.ChangeHotfix },
+			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, n, y}},
 		"hotfix, window waived": {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, []string{"window"} },
-			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, n}},
+			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, y, n}},
 		"hotfix, freeze waived": {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, []string{"freeze"} },
-			[]bool{y, y, y, y, y, y, y, n, y, y, y, y, y}},
+			[]bool{y, y, y, y, y, y, y, n, y, y, y, y, y, y}},
 		"standard, all waived for hotfixes": {func(f *gate.Facts) { f.Environment.Hotfix.Waives = waivable },
-			[]bool{y, y, y, y, n, y, y, y, y, y, y, y, y}},
-		"rollback": {func(f *gate.Facts) { f.Rollback = true }, []bool{y, y, y, n, n, y, n, n, n, n, n, n, n}},
-		"removal":  {func(f *gate.Facts) { f.Retired = true }, []bool{y, n, n, n, n, n, y, y, n, n, y, n, y}},
+			[]bool{y, y, y, y, n, y, y, y, y, y, y, y, y, y}},
+		"rollback": {func(f *gate.Facts) { f.Rollback = true }, []bool{y, y, y, n, n, y, n, n, n, n, n, n, n, n}},
+		"removal":  {func(f *gate.Facts) { f.Retired = true }, []bool{y, n, n, n, n, n, y, y, n, n, y, n, n, y}},
 		"removal of a hotfix": {func(f *gate.Facts) {
 			f.Retired, f.Class, f.Environment.Hotfix.Waives = true, schemas.ChangeHotfix, waivable
-		}, []bool{y, n, n, n, n, n, y, y, n, n, y, n, y}},
-		"first": {func(f *gate.Facts) { f.First = true }, []bool{y, y, y, n, n, y, y, y, y, y, y, n, y}},
+		}, []bool{y, n, n, n, n, n, y, y, n, n, y, n, n, y}},
+		"first": {func(f *gate.Facts) { f.First = true }, []bool{y, y, y, n, n, y, y, y, y, y, y, n, n, y}},
 		"first, nothing asked": {func(f *gate.Facts) {
 			f.First, f.Class = true, schemas.ChangeHotfix
 			f.Environment = schemas.Environment{Name: "dev"}
 			f.Environment.Checks = promotion().Environment.Checks
-		}, []bool{n, y, y, n, n, y, y, y, y, y, n, n, n}},
+		}, []bool{n, y, y, n, n, y, y, y, y, y, n, n, n, n}},
 	}
 	for name, column := range columns {
 		f := spoilt()
@@ -121,7 +123,7 @@ func TestFactsThatAreNotThereNeverPass(t *testing.T) {
 	for _, merged := range []bool{true, false} {
 		f := gate.Facts{Environment: schemas.DefaultPolicy().Environments[2], Merged: merged}
 		results := gate.Evaluate(f, now)
-		for _, g := range []string{gate.Integrity, gate.Artifacts, gate.Render, gate.Probes, gate.Approvals, gate.Order, "tests", "sast", "contract-tests", "validate"} {
+		for _, g := range []string{gate.Integrity, gate.Artifacts, gate.Render, gate.Probes, gate.Approvals, gate.Order, gate.Soaked, "tests", "sast", "contract-tests", "validate"} {
 			assert.NotEqual(t, gate.Pass, pick(t, results, g).Verdict, g)
 		}
 		f.Changes = []gate.Change{{PullRequest: &forge.PullRequest{Merged: merged, Open: !merged}}}

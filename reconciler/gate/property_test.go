@@ -143,6 +143,16 @@ func setbacks() []setback {
 			f.Environment.Windows.Freezes = freezes("2026-11-23", "2026-11-23")
 		}},
 		{"window closed", func(f *gate.Facts, _ *rand.Rand) { f.Environment.Windows.Open[0].Cron = "0 13 * * *" }},
+		{"soak too short", func(f *gate.Facts, _ *rand.Rand) {
+			for i := range f.Upstream.Proven {
+				f.Upstream.Proven[i].Soak.Healthy /= 2
+			}
+		}},
+		{"soak with errors", func(f *gate.Facts, _ *rand.Rand) {
+			for i := range f.Upstream.Proven {
+				f.Upstream.Proven[i].Soak.Errors += 100
+			}
+		}},
 		{"not rendered", func(f *gate.Facts, _ *rand.Rand) { f.Rendered = false }},
 		{"does not render", func(f *gate.Facts, _ *rand.Rand) { f.RenderError = "no such file" }},
 	}

@@ -16,7 +16,7 @@ import (
 
 func TestTheTitleSaysWhatIsMissing(t *testing.T) {
 	f := preview()
-	assert.Equal(t, "Ready: all 13 gates pass", gate.Summarize(gate.Evaluate(f, now)).Title)
+	assert.Equal(t, "Ready: all 14 gates pass", gate.Summarize(gate.Evaluate(f, now)).Title)
 
 	f.Class = schemas.ChangeBreaking
 	f.Checks["tests"].Subjects[0].Runs[0] = run(1, "test", sourceCommit, "")
@@ -41,7 +41,7 @@ func TestWhatOnlyTakesTimeDoesNotKeepAPullRequestFromBeingMerged(t *testing.T) {
 	f.Paused.Paused = true
 	f.Upstream.Proven[0].BaseTree = head
 	s := gate.Summarize(gate.Evaluate(f, now))
-	assert.Equal(t, "Deploys later: paused · this artifact was stable in staging, but with another base", s.Title)
+	assert.Equal(t, "Deploys later: paused · this artifact was stable in staging, but with another base · it has not begun to soak in staging", s.Title)
 	assert.Equal(t, success, s.Status)
 	assert.Equal(t, gate.Wait, s.Verdict)
 }

@@ -24,6 +24,11 @@ func (r Record) check() error {
 	if err := r.checkPhase(); err != nil {
 		return err
 	}
+	for _, p := range r.Proven {
+		if err := p.Soak.check(); err != nil {
+			return err
+		}
+	}
 	return checkOwed(r.Owed)
 }
 

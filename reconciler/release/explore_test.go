@@ -120,6 +120,7 @@ func events(r release.Record, now time.Time) []release.Event {
 		release.Seen{Observed: candidateIs(r, now, release.Failed, "exceeded its progress deadline")},
 		release.Seen{Observed: candidateIs(r, now, release.Unknowable, "no answer")},
 		release.Seen{Observed: crashing(r, now)}, release.Seen{Observed: crashing(r, now.Add(time.Minute))}, release.Seen{Observed: guarded(r, now)},
+		release.Soaked{Inputs: revision("v1").Inputs, At: now, Ready: true, Every: time.Minute}, release.Soaked{Inputs: revision("v1").Inputs, At: now, Failed: "it crashes"}, release.Soaked{},
 		release.Done{ID: "foreign"}, release.Erred{ID: "foreign", Reason: "no"},
 		release.Measured{Attempt: r.Attempt + 1, Step: r.Rollout.Step}, release.Measured{Attempt: r.Attempt, Step: r.Rollout.Step},
 	}

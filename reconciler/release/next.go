@@ -48,6 +48,8 @@ func (r Record) apply(e Event, now time.Time) Record {
 		return r.done(e, now)
 	case Erred:
 		return r.erred(e)
+	case Soaked:
+		return r.soaked(e)
 	case Troubled:
 		return r.troubled(e, now)
 	case Tick:

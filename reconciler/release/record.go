@@ -188,6 +188,8 @@ type Proof struct {
 	Commit    string     `json:"commit"`
 	Since     time.Time  `json:"since"`
 	Until     time.Time  `json:"until,omitzero"`
+	// Soak is what they have shown meanwhile, nil where nobody looked.
+	Soak *Soak `json:"soak,omitempty"`
 }
 
 // maxProven bounds the memory of what was stable; older entries are in the
