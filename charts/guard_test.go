@@ -222,6 +222,33 @@ func TestEndOfBreakGlassCannotBeForged(t *testing.T) {
 	refused(t, forge(in(100*time.Hour), in(99*time.Hour), false), "The exception ended at")
 }
 
+func TestExceptionStandsUntilItsEndAndIsThenPutBack(t *testing.T) {
+	x := installed(t)
+	commander := x.user("carol", commanders)
+	change := func(port int, end time.Duration) error {
+		return x.merge(commander, services, "checkout", fmt.Sprintf(
+			`{"metadata":{"annotations":{"sluice.dev/break-glass":"INC-2093","sluice.dev/break-glass-until":%q}},"spec":{"ports":[{"name":"http","port":80,"targetPort":%d}]}}`,
+			time.Now().Add(end).UTC().Format(time.RFC3339), port))
+	}
+	port := func() int64 {
+		ports, _, _ := nested[[]any](x.live(services, "checkout"), "spec", "ports")
+		return ports[0].(map[string]any)["targetPort"].(int64)
+	}
+	require.NoError(t, change(8181, 3*time.Hour))
+	x.until(serving(old), func() bool { return x.log.says("left as it was changed in an emergency") }, "it is seen, and the log says so")
+	x.settle(serving(old))
+	assert.EqualValues(t, 8181, port(), "it stays as it was changed")
+
+	require.NoError(t, change(8282, 3*time.Second))
+	x.until(serving(old), func() bool { return port() == 8080 }, "it is put back after its end")
+	assert.NotContains(t, x.live(services, "checkout").GetAnnotations(), "sluice.dev/break-glass")
+	refused(t, x.delete(commander, services, "checkout"), "Name the incident")
+
+	require.NoError(t, change(8383, 3*time.Hour))
+	x.settle(serving(young))
+	assert.EqualValues(t, 8080, port(), "a release goes before an exception")
+}
+
 func TestWithoutABreakGlassGroupNobodyIsToldOfOne(t *testing.T) {
 	x := installed(t, "guard: {breakGlass: {groups: []}}")
 	err := x.delete(x.user("carol", commanders), services, "checkout")

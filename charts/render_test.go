@@ -60,8 +60,17 @@ func TestChartRendersTheConfigurationThatTheDaemonReads(t *testing.T) {
 	assert.Equal(t, "releases", daemon.Cluster.Namespace)
 	assert.Equal(t, []string{"checkout-staging", "checkout-production"}, daemon.Cluster.Namespaces)
 	assert.Equal(t, ":8080", daemon.Listen)
+	assert.True(t, daemon.Cluster.BreakGlass)
 	assert.Equal(t, "/etc/sluice/credentials/token", daemon.Forge.TokenFile)
 	assert.Equal(t, "http://prometheus.monitoring:9090", daemon.Metrics[0].URL)
+}
+
+func TestExceptionsCountOnlyWhereTheGuardSaysWhoMayDeclareThem(t *testing.T) {
+	for _, change := range []string{"guard: {enabled: false}", "guard: {actions: [Warn, Audit]}", "guard: {breakGlass: {groups: []}}"} {
+		config, _, err := nested[string](one(t, manifests(t, "sluice", values(t, change)), "ConfigMap", ""), "data", "sluice-daemon.yaml")
+		require.NoError(t, err)
+		assert.NotContains(t, config, "breakGlass", change)
+	}
 }
 
 // TestValuesKnowEveryFieldOfTheDaemon keeps values.schema.json complete: it is

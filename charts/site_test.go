@@ -47,7 +47,26 @@ type site struct {
 	system, app string       // namespaces of Sluice and of the release
 	key         release.Key
 	wire        *wire
+	log         journal
 	sluice      *cluster.Cluster
+}
+
+// A journal keeps what Sluice logs.
+type journal struct {
+	mu   sync.Mutex // guards the following
+	text strings.Builder
+}
+
+func (j *journal) Write(line []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(line)
+}
+
+func (j *journal) says(text string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Contains(j.text.String(), text)
 }
 
 // apiServer is how the tests reach the real API server, as its administrator.
@@ -157,7 +176,7 @@ func (x *site) start() {
 	})
 	var err error
 	x.sluice, err = cluster.New(cluster.Config{
-		REST: config, Namespace: x.system, Namespaces: []string{x.app}, Log: slog.New(slog.DiscardHandler),
+		REST: config, Namespace: x.system, Namespaces: []string{x.app}, BreakGlass: true, Log: slog.New(slog.NewTextHandler(&x.log, nil)),
 	})
 	require.NoError(x.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -338,6 +357,17 @@ func (x *site) settle(state release.State) {
 	}
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(beat) {
 		require.True(x.t, time.Now().Before(deadline), "does not settle: %v\n%.2000s", last, fmt.Sprintf("%+v", seen))
+	}
+}
+
+// until converges until the condition holds.
+func (x *site) until(state release.State, condition func() bool, why string) {
+	x.t.Helper()
+	options := cluster.Options{Service: "checkout", Namespace: x.app, Traffic: cluster.Gateway, Route: "checkout"}
+	manifests := x.manifests()
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(beat) {
+		err := x.sluice.Converge(x.t.Context(), x.key, state, manifests, options)
+		require.True(x.t, time.Now().Before(deadline), "not in time: %s: %v", why, err)
 	}
 }
 

@@ -82,6 +82,10 @@ type DaemonCluster struct {
 	// The namespaces that releases run in: nothing outside of them is read or
 	// written. Default: all, which needs rights in the whole cluster.
 	Namespaces []string `json:"namespaces,omitempty"`
+	// Leave what a person changed alone while the annotations sluice.dev/break-glass
+	// and sluice.dev/break-glass-until say so. Only for clusters whose admission
+	// policy says who may write them, as the chart's does. Default: false.
+	BreakGlass bool `json:"breakGlass,omitempty"`
 }
 
 // DaemonMetrics is one Prometheus server.

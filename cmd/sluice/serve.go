@@ -194,7 +194,7 @@ func newCluster(cfg schemas.DaemonCluster, w *waker, log *slog.Logger) (*cluster
 	if err != nil {
 		return nil, err
 	}
-	return cluster.New(cluster.Config{REST: config, Namespace: cfg.Namespace, Namespaces: cfg.Namespaces, Log: log, Wake: w.wake})
+	return cluster.New(cluster.Config{REST: config, Namespace: cfg.Namespace, Namespaces: cfg.Namespaces, BreakGlass: cfg.BreakGlass, Log: log, Wake: w.wake})
 }
 
 // restConfig is the cluster that the daemon runs in, or the one it is told.

@@ -67,9 +67,18 @@ func keptMark(w *wanted, l *live) string {
 // apply brings one object in place with at most one request.
 func (c *Cluster) apply(ctx context.Context, p *pass, w *wanted) error {
 	l := p.seen[w.id]
+	if c.lapsed(l) && l.DeletionTimestamp == nil {
+		var err error
+		if l, err = c.lift(ctx, w, l); err != nil {
+			return refine(w, err)
+		}
+	}
 	standing := c.compare(w, l)
 	switch {
 	case standing == inPlace:
+		return nil
+	case standing == drifted && c.excepted(l):
+		c.logException(w, l)
 		return nil
 	case l != nil && l.DeletionTimestamp != nil:
 		return fmt.Errorf("apply %s: it is being deleted", w.id)

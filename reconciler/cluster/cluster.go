@@ -51,6 +51,9 @@ type Config struct {
 	// Namespaces are those that releases may run in. Nothing outside of them is
 	// read, so that rights in them are enough. Empty means all.
 	Namespaces []string
+	// BreakGlass leaves what a person changed alone while an incident and an end
+	// are written on the object. Somebody else has to guard who may write them.
+	BreakGlass bool
 	Log        *slog.Logger
 	// Wake, if set, is called with a release whose objects or pods changed. It
 	// is a hint, may come more than once, and must not block.
@@ -65,6 +68,7 @@ type Cluster struct {
 	kinds      *kinds
 	namespace  string
 	namespaces []string
+	breakGlass bool
 	log        *slog.Logger
 	watches    *watches
 	contests   *contests
@@ -74,6 +78,7 @@ type Cluster struct {
 	verified    sync.Map // identity → string: object version and hash that were found in place
 	sent        sync.Map // identity → string: hash of our last apply
 	kept        sync.Map // identity → string: hash, and what the API server made of it, if it keeps less than was sent
+	told        sync.Map // identity → exception: those that the log has told of
 }
 
 // New connects to nothing and starts nothing.
@@ -98,6 +103,7 @@ func New(config Config) (*Cluster, error) {
 		kinds:      newKinds(discoverer),
 		namespace:  config.Namespace,
 		namespaces: slices.Clone(config.Namespaces),
+		breakGlass: config.BreakGlass,
 		log:        config.Log,
 		watches:    newWatches(config.Log, config.Wake),
 		contests:   &contests{corrected: map[identity][]time.Time{}},

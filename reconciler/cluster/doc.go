@@ -44,7 +44,10 @@
 //
 // Somebody else's change of a field that Sluice applied is put right, up to
 // five times in ten minutes for each object. Then the object is contested: it
-// is reported with the name of the last writer, and left alone.
+// is reported with the name of the last writer, and left alone. With BreakGlass,
+// a change that a person declared on the object stays until the end that was
+// written, four hours at most; then it is put right and the declaration taken off.
+// What Sluice itself decides meanwhile, such as a rollback, goes before it.
 //
 // # Adoption
 //

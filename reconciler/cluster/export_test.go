@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -131,4 +132,17 @@ func Differences(live, git map[string]any, secret bool) []string {
 		lines = append(lines, d.words(secret))
 	}
 	return lines
+}
+
+// ExceptionEnd is when an object's exception ends; zero for none.
+func ExceptionEnd(t testing.TB, o *unstructured.Unstructured) time.Time {
+	t.Helper()
+	l, err := digest(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.exception == nil {
+		return time.Time{}
+	}
+	return l.exception.until.UTC()
 }

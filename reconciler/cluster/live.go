@@ -47,6 +47,8 @@ type live struct {
 	fields []byte
 	// last is who else wrote to the object's desired state last.
 	last actor
+	// exception is what a person declared to keep a change; nil for none.
+	exception *exception
 
 	status  status.Status
 	message string
@@ -110,6 +112,7 @@ func digest(u *unstructured.Unstructured) (*live, error) {
 		},
 	}
 	l.fields, l.last = managers(u.GetManagedFields())
+	l.exception = readException(u)
 	if err := l.readFacts(u); err != nil {
 		return nil, fmt.Errorf("read %s: %w", identify(u), err)
 	}

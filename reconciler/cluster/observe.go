@@ -83,7 +83,12 @@ func (c *Cluster) inPlace(p *pass) bool {
 		return false
 	}
 	for _, w := range p.applicable() {
-		if c.compare(w, p.seen[w.id]) != inPlace {
+		l := p.seen[w.id]
+		standing := c.compare(w, l)
+		if standing == drifted && c.excepted(l) {
+			continue
+		}
+		if standing != inPlace {
 			return false
 		}
 	}
@@ -98,7 +103,7 @@ func (c *Cluster) contested(p *pass) []release.Contest {
 	var contested []release.Contest
 	for _, w := range p.applicable() {
 		l := p.seen[w.id]
-		if c.compare(w, l) != drifted || !c.contests.exhausted(w.id, c.now()) {
+		if c.compare(w, l) != drifted || c.excepted(l) || !c.contests.exhausted(w.id, c.now()) {
 			continue
 		}
 		contest := release.Contest{Object: w.id.String()}

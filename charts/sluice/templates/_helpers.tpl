@@ -88,6 +88,9 @@ guarded: storage drivers write them under names of their own.
   "dataDir" "/var/lib/sluice"
   "listen" ":8080"
   "cluster" (dict "namespace" .Release.Namespace "namespaces" .Values.namespaces) -}}
+{{- if and .Values.guard.enabled (has "Deny" .Values.guard.actions) .Values.guard.breakGlass.groups -}}
+{{- $_ := set $own.cluster "breakGlass" true -}}
+{{- end -}}
 {{- range $name, $value := .Values.daemon -}}
 {{- if $value }}{{ $_ := set $own $name $value }}{{ end -}}
 {{- end -}}
