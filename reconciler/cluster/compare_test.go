@@ -69,6 +69,9 @@ func TestWhatWasAppliedByHandAndEqualsGitIsRecognised(t *testing.T) {
 	x.applyByHand()
 	x.change("deployments", "checkout", `{"spec":{"replicas":7,"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"2026-01-01T00:00:00Z"}}}}}`)
 	x.change("horizontalpodautoscalers", "checkout", `{"spec":{"maxReplicas":20}}`)
+	require.Eventually(t, func() bool {
+		return x.get("deployments", "checkout").GetAnnotations()["deployment.kubernetes.io/revision"] == "2"
+	}, patience, beat, "the deployment controller has noted the restart")
 	before := x.everything()
 	found, differs = x.compare()
 	assert.True(t, found)
