@@ -436,7 +436,10 @@ func reviewed(commit string) gate.Change {
 			Number: 1, Merged: true, MergedAt: time.Now(), MergeCommit: commit, Head: forge.Branch{Commit: "head"},
 			Base: forge.Branch{Repository: "acme/environments", Name: "main"},
 		},
-		Commits: []forge.PullRequestCommit{{Commit: "head"}}, Writers: map[int64]bool{}, BaseRecord: gate.RecordTold,
+		Reviews: []forge.Review{{
+			ID: 1, User: forge.User{ID: 11, Login: "rita", Kind: "User"}, State: forge.Approved, Commit: "head", SubmittedAt: time.Now().Add(-time.Minute),
+		}},
+		Commits: []forge.PullRequestCommit{{Commit: "head"}}, Writers: map[int64]bool{11: true}, BaseRecord: gate.RecordTold,
 	}
 }
 

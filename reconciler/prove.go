@@ -303,6 +303,7 @@ func outcome(o gate.Outcome) release.Outcome {
 // promotion completes how the candidate came to be wanted.
 func promotion(p release.Promotion, facts gate.Facts, policy string) release.Promotion {
 	p.Policy, p.Class, p.Incident = policy, facts.Class, facts.Incident
+	p.ApprovedBy = nil // not those of the answers before, while it waited
 	if len(facts.Changes) == 0 {
 		return p
 	}

@@ -183,3 +183,12 @@ func TestAHotfixDoesNotSoak(t *testing.T) {
 		assert.Equal(t, "v2", w.stable())
 	})
 }
+
+func TestWhoApprovedIsNamedOnceHoweverOftenTheGatesAreAsked(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := soaking(t, func(*world) {})
+		w.both(5 * time.Minute)
+		require.Equal(t, release.Pending, w.record(checkout).Phase)
+		assert.Equal(t, []string{"rita"}, w.record(checkout).Candidate.Promotion.ApprovedBy)
+	})
+}
