@@ -33,6 +33,7 @@ var (
 type answers struct {
 	next         http.RoundTripper
 	scheme, host string
+	null         bool // null is an answer
 }
 
 func (t *answers) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -53,7 +54,7 @@ func (t *answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, timeoutOr(ctx, req.Context(), err)
 	}
-	if err := checkAnswer(resp, body); err != nil {
+	if err := checkAnswer(resp, body, t.null); err != nil {
 		return nil, err
 	}
 	body = withoutCredential(resp, req, body)
@@ -95,7 +96,7 @@ func readAll(from io.ReadCloser) ([]byte, error) {
 
 // checkAnswer holds a success to its promise of JSON. Failures may be anything:
 // gateways answer with pages.
-func checkAnswer(resp *http.Response, body []byte) error {
+func checkAnswer(resp *http.Response, body []byte, null bool) error {
 	if resp.StatusCode/100 != 2 || resp.StatusCode == http.StatusNoContent {
 		return nil
 	}
@@ -103,7 +104,7 @@ func checkAnswer(resp *http.Response, body []byte) error {
 	if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
 		return fmt.Errorf("%w: the server answered with content type %q instead of JSON", errIncomplete, media)
 	}
-	if !json.Valid(body) || bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
+	if !json.Valid(body) || !null && bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 		return fmt.Errorf("%w: %d bytes that are not one JSON value", errIncomplete, len(body))
 	}
 	return nil

@@ -27,6 +27,9 @@ type Config struct {
 	Next http.RoundTripper
 	// Authenticate puts credentials on every request before next sends it.
 	Authenticate func(next http.RoundTripper) (http.RoundTripper, error)
+	// NullIsEmpty accepts null as an answer, for servers that write empty lists
+	// so. The driver then has to notice where something is missing.
+	NullIsEmpty bool
 
 	WriteInterval time.Duration  // between two writes; 0 is one second
 	RetryBackoff  time.Duration  // before the first repetition of a read; 0 is 250 ms
@@ -45,7 +48,7 @@ func New(cfg Config) (*http.Client, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	authenticated, err := cfg.Authenticate(&answers{next: next, scheme: cfg.Base.Scheme, host: cfg.Base.Host})
+	authenticated, err := cfg.Authenticate(&answers{next: next, scheme: cfg.Base.Scheme, host: cfg.Base.Host, null: cfg.NullIsEmpty})
 	if err != nil {
 		return nil, err
 	}

@@ -27,12 +27,11 @@ func (s *Server) Do(ctx context.Context, user, method, path string, body, into a
 	return exchange(req, into)
 }
 
-// CreateUser adds a user with the address login@forge.example and returns the
-// account's id.
-func (s *Server) CreateUser(ctx context.Context, login string) (int64, error) {
+// CreateUser adds a user and returns the account's id.
+func (s *Server) CreateUser(ctx context.Context, login, email string) (int64, error) {
 	var account struct{ ID int64 }
 	err := s.Do(ctx, admin, http.MethodPost, "/admin/users", map[string]any{
-		"username": login, "email": login + "@forge.example", "password": Password, "must_change_password": false,
+		"username": login, "email": email, "password": Password, "must_change_password": false,
 	}, &account)
 	return account.ID, err
 }

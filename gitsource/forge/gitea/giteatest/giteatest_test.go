@@ -15,7 +15,7 @@ import (
 
 func TestPeopleActInTheirOwnName(t *testing.T) {
 	server := giteatest.New(t)
-	id, err := server.CreateUser(t.Context(), "alice")
+	id, err := server.CreateUser(t.Context(), "alice", "alice@forge.example")
 	require.NoError(t, err)
 	assert.Positive(t, id)
 	var repository struct {
