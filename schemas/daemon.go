@@ -57,9 +57,19 @@ type DaemonRepository struct {
 	CAFile string `json:"caFile,omitempty"`
 }
 
-// DaemonForge is the forge's API. Either a token or the three App fields.
+// The forges that a daemon can ask.
+const (
+	ForgeGitHub = "github"
+	ForgeGitea  = "gitea"
+)
+
+// DaemonForge is the forge's API. Either a token or, on GitHub, the three App
+// fields.
 type DaemonForge struct {
-	// Default: https://api.github.com.
+	// github or gitea. Default: github.
+	Kind string `json:"kind,omitempty"`
+	// GitHub: the root of the API, by default https://api.github.com. Gitea: the
+	// address of the server, such as https://gitea.example.com.
 	URL string `json:"url,omitempty"`
 	// owner/name of the environments repository.
 	Repository     string `json:"repository"`
@@ -167,6 +177,9 @@ func (d Daemon) Validate() Problems {
 	}
 	d.Forge.validate(&ps)
 	d.Commits.validate(&ps)
+	if d.Forge.Kind == ForgeGitea && d.Commits.Via == ViaAPI {
+		ps.add("commits.via", "write git, or leave it out", "Sluice does not make commits through Gitea's API")
+	}
 	for i, m := range d.Metrics {
 		m.validate(&ps, fmt.Sprintf("metrics[%d]", i))
 	}
@@ -174,6 +187,19 @@ func (d Daemon) Validate() Problems {
 }
 
 func (f DaemonForge) validate(ps *Problems) {
+	switch f.Kind {
+	case "", ForgeGitHub:
+	case ForgeGitea:
+		if f.URL == "" {
+			ps.add("forge.url", "write the server's address, for example https://gitea.example.com", "the address of the Gitea server is missing")
+		}
+		if f.AppID != 0 || f.InstallationID != 0 || f.PrivateKeyFile != "" {
+			ps.add("forge", "give tokenFile instead", "Gitea knows no Apps")
+			return
+		}
+	default:
+		ps.add("forge.kind", "write github or gitea", "%q is not a forge that this version can ask", f.Kind)
+	}
 	app := []bool{f.AppID != 0, f.InstallationID != 0, f.PrivateKeyFile != ""}
 	hasApp := slices.Contains(app, true)
 	switch {

@@ -55,3 +55,25 @@ func TestAWayOfCommittingThatCannotBeIsRefused(t *testing.T) {
 		assert.True(t, strings.HasPrefix(err.Error(), "daemon.yaml:6:"), err.Error())
 	}
 }
+
+func TestAGiteaNeedsAnAddressAndAToken(t *testing.T) {
+	config := func(forge, rest string) []byte {
+		return []byte("apiVersion: sluice.dev/v1alpha1\nkind: Daemon\nrepository: {url: \"https://gitea.example/acme/environments.git\"}\n" +
+			"dataDir: /var/lib/sluice\nforge: {repository: acme/environments, " + forge + "}\n" + rest)
+	}
+	good := "kind: gitea, url: https://gitea.example, tokenFile: /etc/sluice/token"
+	d, err := schemas.DecodeDaemon("daemon.yaml", config(good, ""))
+	require.NoError(t, err)
+	assert.False(t, d.CommitsViaAPI())
+
+	for want, c := range map[string][2]string{
+		"the address of the Gitea server is missing": {"kind: gitea, tokenFile: /etc/sluice/token", ""},
+		"Gitea knows no Apps":                        {"kind: gitea, url: https://gitea.example, appId: 1, installationId: 2, privateKeyFile: /x", ""},
+		"nothing says who asks the forge":            {"kind: gitea, url: https://gitea.example", ""},
+		`"gogs" is not a forge`:                      {"kind: gogs, url: https://gitea.example, tokenFile: /etc/sluice/token", ""},
+		"through Gitea's API":                        {good, "commits: {via: api}\n"},
+	} {
+		_, err := schemas.DecodeDaemon("daemon.yaml", config(c[0], c[1]))
+		assert.ErrorContains(t, err, want)
+	}
+}

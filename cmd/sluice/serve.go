@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/sluice-cd/sluice/analysis/prometheus"
 	"github.com/sluice-cd/sluice/gitsource"
-	"github.com/sluice-cd/sluice/gitsource/forge/github"
 	"github.com/sluice-cd/sluice/reconciler"
 	"github.com/sluice-cd/sluice/reconciler/audit"
 	"github.com/sluice-cd/sluice/reconciler/cluster"
@@ -73,7 +71,7 @@ func serve(ctx context.Context, flags serveFlags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	hub, err := newForge(cfg.Forge, log)
+	hub, api, err := newForge(cfg.Forge, log)
 	if err != nil {
 		return err
 	}
@@ -85,7 +83,7 @@ func serve(ctx context.Context, flags serveFlags, log *slog.Logger) error {
 	repository := environments.New(environments.Config{
 		Mirror: mirror, Forge: hub, Name: cfg.Forge.Repository, Branch: cfg.Repository.Branch,
 	})
-	writer, err := newWriter(mirror, hub, cfg, log)
+	writer, err := newWriter(mirror, api, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -106,7 +104,7 @@ func serve(ctx context.Context, flags serveFlags, log *slog.Logger) error {
 	loop := reconciler.New(reconciler.Config{
 		Store: kube, Source: repository, Releases: repository, Facts: repository,
 		Renderer: pool, Cluster: kube, Meter: meter.New(sources),
-		Committer: &restore.Committer{Writer: writer, Inputs: repository, Trees: mirror, Branch: cfg.Repository.Branch, Proposer: hub, Version: version()},
+		Committer: &restore.Committer{Writer: writer, Inputs: repository, Trees: mirror, Branch: cfg.Repository.Branch, Proposer: api, Version: version()},
 		Ledger:    &audit.Ledger{Writer: writer, Version: version()},
 		Announcer: hub,
 		Genesis:   flags.genesis, Environments: cfg.Environments, Observe: flags.observe, Poll: cfg.Poll.Std(), Log: log,
@@ -131,14 +129,6 @@ func runAll(ctx context.Context, runs ...func(context.Context) error) error {
 	return nil
 }
 
-func newForge(cfg schemas.DaemonForge, log *slog.Logger) (*github.Client, error) {
-	return github.New(github.Config{
-		BaseURL: cfg.URL, Repository: cfg.Repository, TokenFile: cfg.TokenFile,
-		AppID: int64(cfg.AppID), InstallationID: int64(cfg.InstallationID), PrivateKeyFile: cfg.PrivateKeyFile,
-		WriteInterval: cfg.WriteInterval.Std(), Log: log, Transport: http.DefaultTransport,
-	})
-}
-
 func openMirror(ctx context.Context, cfg schemas.Daemon, log *slog.Logger) (*gitsource.Mirror, error) {
 	r := cfg.Repository
 	token := r.TokenFile
@@ -152,11 +142,11 @@ func openMirror(ctx context.Context, cfg schemas.Daemon, log *slog.Logger) (*git
 	})
 }
 
-func newWriter(mirror *gitsource.Mirror, hub gitsource.Pusher, cfg schemas.Daemon, log *slog.Logger) (*gitsource.Writer, error) {
+func newWriter(mirror *gitsource.Mirror, pusher gitsource.Pusher, cfg schemas.Daemon, log *slog.Logger) (*gitsource.Writer, error) {
 	by := cfg.Commits
 	config := gitsource.WriterConfig{Identity: gitsource.Identity{Name: by.Name, Email: by.Email}, Log: log}
 	if cfg.CommitsViaAPI() {
-		config.Pusher = hub
+		config.Pusher = pusher
 	}
 	if by.SigningKeyFile != "" {
 		signer, err := gitsource.NewSSHSigner(by.SigningKeyFile)

@@ -37,7 +37,6 @@ type pull struct {
 	title, body string
 	draft, open bool
 	createdAt   time.Time
-	updatedAt   time.Time
 	closedAt    time.Time
 
 	mergedAt    time.Time
@@ -47,7 +46,6 @@ type pull struct {
 	trial       trial
 	reviews     []*review
 	events      []event
-	comments    []*comment
 }
 
 // A trial is GitHub's test merge of an open pull request.
@@ -117,7 +115,6 @@ func (r *Repository) register(opened *pull) error {
 		}
 	}
 	opened.id = r.server.nextIDLocked()
-	opened.updatedAt = opened.createdAt
 	opened.number = int64(len(r.pulls) + 1)
 	r.pulls = append(r.pulls, opened)
 	return nil
@@ -156,7 +153,6 @@ func (s *Server) followHeads(from *Repository, branch, tip string) error {
 		}
 		s.mu.Lock()
 		p.headSHA = tip
-		p.touchLocked()
 		s.mu.Unlock()
 		errs = append(errs, p.publishHead())
 	}
@@ -182,13 +178,8 @@ func (p *pull) close() {
 	defer p.repo.server.mu.Unlock()
 	if p.open {
 		p.open, p.closedAt = false, p.repo.server.now()
-		p.touchLocked()
 	}
 }
-
-// touchLocked notes that something of the pull request changed. Checks on its
-// commits are no part of it.
-func (p *pull) touchLocked() { p.updatedAt = p.repo.server.now() }
 
 // Close closes a pull request without merging it.
 func (r *Repository) Close(number int) error {

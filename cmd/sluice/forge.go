@@ -1,0 +1,43 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/sluice-cd/sluice/gitsource"
+	"github.com/sluice-cd/sluice/gitsource/forge/gitea"
+	"github.com/sluice-cd/sluice/gitsource/forge/github"
+	"github.com/sluice-cd/sluice/reconciler"
+	"github.com/sluice-cd/sluice/reconciler/environments"
+	"github.com/sluice-cd/sluice/reconciler/restore"
+	"github.com/sluice-cd/sluice/schemas"
+)
+
+// A forgeDriver tells what a forge knows and what people there should know.
+type forgeDriver interface {
+	environments.Forge
+	reconciler.Announcer
+}
+
+// A forgeWriter makes commits and pull requests through the forge's API.
+type forgeWriter interface {
+	gitsource.Pusher
+	restore.Proposer
+}
+
+// newForge also returns the driver as a writer; nil where it is none.
+func newForge(cfg schemas.DaemonForge, log *slog.Logger) (forgeDriver, forgeWriter, error) {
+	if cfg.Kind == schemas.ForgeGitea {
+		hub, err := gitea.New(gitea.Config{
+			BaseURL: cfg.URL, Repository: cfg.Repository, TokenFile: cfg.TokenFile,
+			WriteInterval: cfg.WriteInterval.Std(), Log: log, Transport: http.DefaultTransport,
+		})
+		return hub, nil, err
+	}
+	hub, err := github.New(github.Config{
+		BaseURL: cfg.URL, Repository: cfg.Repository, TokenFile: cfg.TokenFile,
+		AppID: int64(cfg.AppID), InstallationID: int64(cfg.InstallationID), PrivateKeyFile: cfg.PrivateKeyFile,
+		WriteInterval: cfg.WriteInterval.Std(), Log: log, Transport: http.DefaultTransport,
+	})
+	return hub, hub, err
+}
