@@ -49,6 +49,9 @@ type PullRequest struct {
 	Author      User     `json:"author"` // who opened it
 	MergedBy    User     `json:"mergedBy,omitzero"`
 	Labels      []string `json:"labels,omitempty"`
+	// UpdatedAt is when something of it changed last; zero where the forge does
+	// not say. Checks on its commits are no part of it.
+	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 }
 
 // A PullRequestCommit is one commit of a pull request with everybody who had

@@ -21,6 +21,7 @@ type event struct {
 func (p *pull) noteLocked(kind string, actor *User, commit string) {
 	server := p.repo.server
 	p.events = append(p.events, event{id: server.nextIDLocked(), kind: kind, actor: actor, commit: commit, at: server.now()})
+	p.touchLocked()
 }
 
 // Retarget gives an open pull request another base branch.

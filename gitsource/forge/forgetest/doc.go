@@ -6,7 +6,7 @@
 // (package gittest) and pull requests are really merged by git; refs/pull/N/head
 // and refs/pull/N/merge are there to fetch. What the REST API says is derived
 // from the repository and from the little state that GitHub keeps beside it:
-// pull requests, their reviews and changes of base, check runs, statuses,
+// pull requests, their reviews and changes of base, check runs, statuses, comments,
 // activity, people. Its answers have the shape of GitHub's own OpenAPI
 // description; package contract holds them to it.
 //
@@ -19,5 +19,6 @@
 // REST is served under /api/v3, as GitHub Enterprise Server does, and git under
 // /{owner}/{repo}.git. A Server is safe for concurrent use.
 //
-// It has no web pages, no webhooks, no GraphQL, no issues, and no search.
+// It has no web pages, no webhooks, no GraphQL, no issues but the
+// comments on pull requests, and no search.
 package forgetest

@@ -98,6 +98,7 @@ func (p *pull) noteMerge(user *User, before, sha string) error {
 	server.mu.Lock()
 	defer server.mu.Unlock()
 	p.open, p.mergedAt, p.mergedBy, p.mergeCommit, p.baseSHA = false, server.now(), user, sha, before
+	p.touchLocked()
 	p.closedAt = p.mergedAt
 	p.landed = append(strings.Fields(landed), strings.Fields(proposed)...)
 	p.noteLocked("merged", user, sha)

@@ -37,6 +37,7 @@ type pull struct {
 	title, body string
 	draft, open bool
 	createdAt   time.Time
+	updatedAt   time.Time
 	closedAt    time.Time
 
 	mergedAt    time.Time
@@ -46,6 +47,7 @@ type pull struct {
 	trial       trial
 	reviews     []*review
 	events      []event
+	comments    []*comment
 }
 
 // A trial is GitHub's test merge of an open pull request.
@@ -115,6 +117,7 @@ func (r *Repository) register(opened *pull) error {
 		}
 	}
 	opened.id = r.server.nextIDLocked()
+	opened.updatedAt = opened.createdAt
 	opened.number = int64(len(r.pulls) + 1)
 	r.pulls = append(r.pulls, opened)
 	return nil
@@ -153,6 +156,7 @@ func (s *Server) followHeads(from *Repository, branch, tip string) error {
 		}
 		s.mu.Lock()
 		p.headSHA = tip
+		p.touchLocked()
 		s.mu.Unlock()
 		errs = append(errs, p.publishHead())
 	}
@@ -178,8 +182,13 @@ func (p *pull) close() {
 	defer p.repo.server.mu.Unlock()
 	if p.open {
 		p.open, p.closedAt = false, p.repo.server.now()
+		p.touchLocked()
 	}
 }
+
+// touchLocked notes that something of the pull request changed. Checks on its
+// commits are no part of it.
+func (p *pull) touchLocked() { p.updatedAt = p.repo.server.now() }
 
 // Close closes a pull request without merging it.
 func (r *Repository) Close(number int) error {

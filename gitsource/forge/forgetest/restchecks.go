@@ -13,7 +13,12 @@ func (c *call) listCheckRuns() (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	runs := c.repo.checksOn(sha, c.URL.Query().Get("filter") == "all")
+	query := c.URL.Query()
+	runs := c.repo.checksOn(sha, query.Get("filter") == "all")
+	name, app := query.Get("check_name"), int64(queryInt(c, "app_id", 0))
+	runs = slices.DeleteFunc(runs, func(run checkRun) bool {
+		return name != "" && run.name != name || app != 0 && run.app.ID != app
+	})
 	shown := []object{}
 	for _, run := range page(c, runs) {
 		shown = append(shown, c.server.checkRun(c.repo, run))
@@ -103,6 +108,12 @@ func (c *call) updateCheckRun() (int, any, error) {
 		return 0, nil, missing()
 	}
 	run := c.repo.checks[at]
+	if run.status == "completed" && want.Status != "" && want.Status != "completed" {
+		return 0, nil, unprocessable("status: a completed run stays completed")
+	}
+	if want.ExternalID != "" {
+		run.externalID = want.ExternalID
+	}
 	if want.Status != "" {
 		run.status, run.conclusion, run.completedAt = want.Status, "", time.Time{}
 	}

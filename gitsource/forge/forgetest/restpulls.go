@@ -100,6 +100,7 @@ func (p *pull) rewrite(title, body *string) {
 	if body != nil {
 		p.body = *body
 	}
+	p.touchLocked()
 }
 
 func (c *call) mergePull() (int, any, error) {

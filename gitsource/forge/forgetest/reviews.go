@@ -58,6 +58,7 @@ func (p *pull) review(user *User, o opinion) (*review, error) {
 	}
 	made := &review{id: server.nextIDLocked(), user: user, state: state, body: o.Body, commit: o.CommitID, at: server.now()}
 	p.reviews = append(p.reviews, made)
+	p.touchLocked()
 	return made, nil
 }
 
@@ -90,5 +91,6 @@ func (p *pull) dismiss(user *User, reviewID int64) (*review, error) {
 		return nil, unprocessable("Can not dismiss a commented pull request review")
 	}
 	made.state = "DISMISSED"
+	p.touchLocked()
 	return made, nil
 }

@@ -121,7 +121,7 @@ func (s *Server) simplePull(p pull) object {
 		"id": p.id, "node_id": nodeID("PullRequest", p.id), "number": p.number, "state": state, "locked": false, "draft": p.draft,
 		"title": p.title, "body": orNull(p.body), "user": s.person(p.author), "labels": []object{}, "milestone": nil, "assignee": nil,
 		"assignees": []object{}, "requested_reviewers": []object{}, "requested_teams": []object{}, "auto_merge": nil, "active_lock_reason": nil,
-		"created_at": instant(p.createdAt), "updated_at": instant(p.createdAt), "closed_at": instant(p.closedAt), "merged_at": instant(p.mergedAt),
+		"created_at": instant(p.createdAt), "updated_at": instant(p.updatedAt), "closed_at": instant(p.closedAt), "merged_at": instant(p.mergedAt),
 		"merge_commit_sha": orNull(p.mergeCommitSHA()), "author_association": "MEMBER",
 		"head": s.side(p.head, p.branch, p.headSHA), "base": s.side(p.repo, p.base, p.baseSHA),
 		"url": self, "html_url": html, "diff_url": html + ".diff", "patch_url": html + ".patch", "issue_url": issue, "commits_url": self + "/commits",

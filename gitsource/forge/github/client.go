@@ -49,6 +49,7 @@ type Config struct {
 type Client struct {
 	rest       *github.Client
 	repository repository
+	app        int64  // the App's id; 0 for a token
 	noReply    string // domain of the e-mail addresses that carry account ids
 }
 
@@ -88,7 +89,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure github: %w", err)
 	}
-	return &Client{rest: rest, repository: repo, noReply: noReplyDomain(base)}, nil
+	return &Client{rest: rest, repository: repo, app: cfg.AppID, noReply: noReplyDomain(base)}, nil
 }
 
 // noReplyDomain is where the server's users get their private addresses.

@@ -29,6 +29,8 @@ func (c *Client) pullRequest(subject string, answer *github.PullRequest) (forge.
 		Head:   branchOf(head),
 		Base:   branchOf(base),
 		Author: userOf(answer.GetUser()),
+
+		UpdatedAt: answer.GetUpdatedAt().UTC(),
 	}
 	for _, label := range answer.Labels {
 		pr.Labels = append(pr.Labels, label.GetName())

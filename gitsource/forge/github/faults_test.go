@@ -45,6 +45,12 @@ func questions(w *world, number int) map[string]func(context.Context, *github.Cl
 		"set status": func(ctx context.Context, c *github.Client) error {
 			return c.SetStatus(ctx, w.main, forge.Status{Context: "c", State: "pending"})
 		},
+		"report": func(ctx context.Context, c *github.Client) error { // as a status, for a token
+			return c.Report(ctx, w.main, forge.Report{Status: forge.Status{Context: "r", State: "pending"}})
+		},
+		"comment": func(ctx context.Context, c *github.Client) error {
+			return c.Comment(ctx, number, forge.Comment{Marker: "<!-- m -->", Body: "<!-- m -->\nx"})
+		},
 		"base changes": func(ctx context.Context, c *github.Client) error { return second(c.BaseChanges(ctx, number)) },
 		"last pushers": func(ctx context.Context, c *github.Client) error {
 			return second(c.LastPushers(ctx, forge.PullRequest{Head: forge.Branch{Repository: repoName, Name: "main", Commit: w.main}}))
