@@ -48,7 +48,7 @@ type DaemonRepository struct {
 	URL string `json:"url"`
 	// Default: main.
 	Branch string `json:"branch,omitempty"`
-	// For https: a file with a token. Default: the forge's token.
+	// For https: a file with a token. Default: the forge's token file, or its App's own token.
 	TokenFile string `json:"tokenFile,omitempty"`
 	// For ssh: a private key and the server's host keys.
 	SSHKeyFile     string `json:"sshKeyFile,omitempty"`

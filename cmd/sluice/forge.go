@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 
@@ -23,6 +24,11 @@ type forgeDriver interface {
 type forgeWriter interface {
 	gitsource.Pusher
 	restore.Proposer
+}
+
+// A gitAuthenticator has a short-lived token for git's own protocol.
+type gitAuthenticator interface {
+	Token(ctx context.Context) (string, error)
 }
 
 // newForge also returns the driver as a writer; nil where it is none.

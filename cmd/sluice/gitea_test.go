@@ -77,7 +77,7 @@ dataDir: DIR
 	hub, api, err := newForge(cfg.Forge, log)
 	require.NoError(t, err)
 	assert.Nil(t, api, "the daemon pushes its commits itself")
-	mirror, err := openMirror(t.Context(), cfg, log)
+	mirror, err := openMirror(t.Context(), cfg, hub, log)
 	require.NoError(t, err)
 	defer mirror.Close()
 	repository := environments.New(environments.Config{Mirror: mirror, Forge: hub, Name: cfg.Forge.Repository, Branch: cfg.Repository.Branch})

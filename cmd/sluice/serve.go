@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -75,7 +76,7 @@ func serve(ctx context.Context, flags serveFlags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	mirror, err := openMirror(ctx, cfg, log)
+	mirror, err := openMirror(ctx, cfg, hub, log)
 	if err != nil {
 		return err
 	}
@@ -129,16 +130,19 @@ func runAll(ctx context.Context, runs ...func(context.Context) error) error {
 	return nil
 }
 
-func openMirror(ctx context.Context, cfg schemas.Daemon, log *slog.Logger) (*gitsource.Mirror, error) {
+func openMirror(ctx context.Context, cfg schemas.Daemon, hub forgeDriver, log *slog.Logger) (*gitsource.Mirror, error) {
 	r := cfg.Repository
-	token := r.TokenFile
-	if token == "" && r.SSHKeyFile == "" {
-		token = cfg.Forge.TokenFile
+	auth := gitsource.Auth{TokenFile: r.TokenFile, SSHKeyFile: r.SSHKeyFile, KnownHostsFile: r.KnownHostsFile}
+	app, isApp := hub.(gitAuthenticator)
+	switch own := r.TokenFile != "" || r.SSHKeyFile != ""; {
+	case own || !strings.HasPrefix(r.URL, "http"):
+	case isApp && cfg.Forge.AppID != 0:
+		auth.Token = app.Token
+	default:
+		auth.TokenFile = cfg.Forge.TokenFile
 	}
 	return gitsource.Open(ctx, gitsource.Config{
-		URL: r.URL, Branch: r.Branch, Dir: filepath.Join(cfg.DataDir, "mirror"), CAFile: r.CAFile,
-		Auth: gitsource.Auth{TokenFile: token, SSHKeyFile: r.SSHKeyFile, KnownHostsFile: r.KnownHostsFile},
-		Log:  log,
+		URL: r.URL, Branch: r.Branch, Dir: filepath.Join(cfg.DataDir, "mirror"), CAFile: r.CAFile, Auth: auth, Log: log,
 	})
 }
 

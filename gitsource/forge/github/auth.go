@@ -1,6 +1,7 @@
 package github
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -44,4 +45,37 @@ func authenticateApp(cfg Config, base *url.URL, next http.RoundTripper) (http.Ro
 	app.InstallationTokenOptions = &github.InstallationTokenOptions{}
 	app.BaseURL = strings.TrimRight(base.String(), "/")
 	return &installation{app}, nil
+}
+
+// installation is an App with its token, of which a refusal is reported as what it
+// is: an answer of the server.
+type installation struct {
+	app *ghinstallation.Transport
+}
+
+func (t *installation) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.app.RoundTrip(req)
+	return resp, refusedToken(err)
+}
+
+func refusedToken(err error) error {
+	var refused *ghinstallation.HTTPError
+	if errors.As(err, &refused) && refused.Response != nil {
+		return fmt.Errorf("%w: %w", transport.ErrCredentials,
+			&transport.StatusError{Code: refused.Response.StatusCode, Words: "the App's installation token was refused"})
+	}
+	return err
+}
+
+// Token is the App's token of the hour, for git's own protocol. Without an App
+// there is none: the token file is read by whoever uses it.
+func (c *Client) Token(ctx context.Context) (string, error) {
+	if c.installation == nil {
+		return "", errors.New("read the App's token: no App is configured")
+	}
+	token, err := c.installation.app.Token(ctx)
+	if err != nil {
+		return "", classify("read the App's token", refusedToken(err))
+	}
+	return token, nil
 }

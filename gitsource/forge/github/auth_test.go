@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-cd/sluice/gitsource"
 	"github.com/sluice-cd/sluice/gitsource/forge"
 	"github.com/sluice-cd/sluice/gitsource/forge/forgetest"
 	"github.com/sluice-cd/sluice/gitsource/forge/github"
@@ -49,6 +50,31 @@ func TestAnAppActsAsItsBotWithATokenThatIsKept(t *testing.T) {
 
 	assert.Equal(t, "sluice-app[bot]", w.repo.Statuses(w.main)[0].Creator)
 	assert.Equal(t, 1, w.forge.Requests()[appRoute])
+}
+
+func TestAnAppHasATokenForGitToo(t *testing.T) {
+	w, _ := appWorld(t)
+	token, err := w.client.Token(t.Context())
+	require.NoError(t, err)
+	again, err := w.client.Token(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, token, again)
+	assert.Equal(t, 1, w.forge.Requests()[appRoute])
+
+	mirror, err := gitsource.Open(t.Context(), gitsource.Config{
+		URL: w.forge.CloneURL(repoName), Branch: "main", Dir: t.TempDir(), Auth: gitsource.Auth{Token: w.client.Token},
+	})
+	require.NoError(t, err)
+	defer mirror.Close()
+	pushed, err := writerWith(mirror, nil).Write(t.Context(), always("main", gitsource.SetFile{Path: "a", Content: []byte("2")}))
+	require.NoError(t, err, "a push shows who asks; reading is free here")
+	assert.Equal(t, pushed, w.git(t, "rev-parse", "main"))
+}
+
+func TestWithoutAnAppThereIsNoTokenForGit(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.client.Token(t.Context())
+	assert.ErrorContains(t, err, "no App is configured")
 }
 
 func TestAnAppWithTheWrongKeyIsRejected(t *testing.T) {

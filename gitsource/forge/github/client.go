@@ -51,6 +51,8 @@ type Client struct {
 	repository repository
 	app        int64  // the App's id; 0 for a token
 	noReply    string // domain of the e-mail addresses that carry account ids
+	// installation is nil without an App.
+	installation *installation
 }
 
 type repository struct{ owner, name string }
@@ -72,15 +74,20 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure github: %w", err)
 	}
+	c := &Client{repository: repo, app: cfg.AppID, noReply: noReplyDomain(base)}
 	client, err := transport.New(transport.Config{
 		Base: base, Next: cfg.Transport, WriteInterval: cfg.WriteInterval, RetryBackoff: cfg.RetryBackoff, Log: cfg.Log, Observe: cfg.Observe,
-		Authenticate: func(next http.RoundTripper) (http.RoundTripper, error) { return authenticate(cfg, base, next) },
+		Authenticate: func(next http.RoundTripper) (http.RoundTripper, error) {
+			authenticated, err := authenticate(cfg, base, next)
+			c.installation, _ = authenticated.(*installation)
+			return authenticated, err
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	address := base.String()
-	rest, err := github.NewClient(
+	c.rest, err = github.NewClient(
 		github.WithHTTPClient(client),
 		github.WithURLs(&address, &address),
 		github.WithUserAgent("sluice"),
@@ -89,7 +96,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure github: %w", err)
 	}
-	return &Client{rest: rest, repository: repo, app: cfg.AppID, noReply: noReplyDomain(base)}, nil
+	return c, nil
 }
 
 // noReplyDomain is where the server's users get their private addresses.

@@ -2,10 +2,7 @@ package github
 
 import (
 	"errors"
-	"fmt"
-	"net/http"
 
-	"github.com/bradleyfalzon/ghinstallation/v2"
 	"github.com/google/go-github/v88/github"
 
 	"github.com/sluice-cd/sluice/gitsource/forge/transport"
@@ -33,18 +30,4 @@ func serverWords(answer *github.ErrorResponse) string {
 		}
 	}
 	return transport.Words(words)
-}
-
-// installation reports the refusal of an App's token as what it is, an answer
-// of the server.
-type installation struct{ next http.RoundTripper }
-
-func (t *installation) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.next.RoundTrip(req)
-	var refused *ghinstallation.HTTPError
-	if errors.As(err, &refused) && refused.Response != nil {
-		return resp, fmt.Errorf("%w: %w", transport.ErrCredentials,
-			&transport.StatusError{Code: refused.Response.StatusCode, Words: "the App's installation token was refused"})
-	}
-	return resp, err
 }
