@@ -150,16 +150,25 @@ func (r *Repository) revise(key release.Key, commit, onto string, file schemas.R
 		return release.Revision{}, err
 	}
 	revision := release.Revision{Commit: commit, Base: base, BaseTree: baseTree}
-	sum := sha256.New()
 	for _, a := range file.List() {
 		revision.Artifacts = append(revision.Artifacts, release.Artifact{Image: a.Image, Digest: a.Digest})
-		fmt.Fprintf(sum, "artifact %s %s\n", a.Image, a.Digest)
 		revision.Version = a.Version
 	}
-	fmt.Fprintf(sum, "base %s\noverlay %s\n", baseTree, overlay)
-	revision.Inputs = hex.EncodeToString(sum.Sum(nil))[:inputsLength]
+	revision.Inputs = Identity(file, baseTree, overlay)
 	revision.ID = revision.Inputs[:idLength]
 	return revision, nil
+}
+
+// Identity identifies the inputs of a release by what they are: its artifacts, the
+// service's subtree at the base, and the release's directory without its file and
+// its control file, the latter two as trees of git.
+func Identity(file schemas.Release, baseTree, overlay string) string {
+	sum := sha256.New()
+	for _, a := range file.List() {
+		fmt.Fprintf(sum, "artifact %s %s\n", a.Image, a.Digest)
+	}
+	fmt.Fprintf(sum, "base %s\noverlay %s\n", baseTree, overlay)
+	return hex.EncodeToString(sum.Sum(nil))[:inputsLength]
 }
 
 // renderable refuses a directory with what is not to be rendered: names that nothing
