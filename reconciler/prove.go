@@ -178,6 +178,7 @@ func (p *pass) describe(facts *gate.Facts, output render.Output, refusal *render
 // own record know. What changed up to the trusted revision is proven.
 func (p *pass) facts(ctx context.Context, c environments.Candidate, trusted *release.Revision) (gate.Facts, error) {
 	c.Stable, c.Genesis, c.Changes = trusted, p.git.Genesis, p.unproven(trusted)
+	c.Proven = p.provenEarlier(ctx, c.Want.Revision)
 	facts, err := p.Facts.Facts(ctx, p.rules, c, p.now)
 	if err != nil {
 		return facts, err

@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // DefaultPolicy returns the policy that an empty sluice.yaml means.
 func DefaultPolicy() Policy {
@@ -27,11 +30,27 @@ func defaultEnvironments(names []string) []Environment {
 		}
 		if i > 0 && soaksByDefault(i-1, len(names)) {
 			before := names[i-1]
-			e.Checks = append(e.Checks, Check{Gate: before + "-e2e", On: before, Name: "e2e"})
+			e.Checks = append(e.Checks, Check{Gate: before + "-e2e", On: before, Name: "e2e", App: defaultApp})
 		}
 		environments[i] = e
 	}
 	return environments
+}
+
+// defaultApp writes the checks of the default policy.
+const defaultApp = "github-actions"
+
+// pinApps names the app of each check on an environment that names none. Such a check
+// has no app in older policies, and one that anybody may report would prove nothing.
+func (p *Policy) pinApps() {
+	for i, e := range p.Environments {
+		for j, c := range e.Checks {
+			at := fmt.Sprintf("environments[%d].checks[%d]", i, j)
+			if c.OnEnvironment() && c.App == "" && !p.origin.has(at+".app") {
+				e.Checks[j].App = defaultApp
+			}
+		}
+	}
 }
 
 func soaksByDefault(i, n int) bool {
@@ -58,10 +77,10 @@ func laterEnvironment() Environment {
 		Namespace: "{service}-{environment}",
 		Approvals: Approvals{Standard: 1, Breaking: 2, Security: 2, Hotfix: 2},
 		Checks: []Check{
-			{Gate: "tests", On: OnSource, Name: "test", App: "github-actions"},
-			{Gate: "sast", On: OnSource, Name: "sast", App: "github-actions", Alerts: &Alerts{Severity: "high"}},
-			{Gate: "contract-tests", On: OnSource, Name: "contract-tests", App: "github-actions"},
-			{Gate: "validate", On: OnMerge, Name: "validate", App: "github-actions"},
+			{Gate: "tests", On: OnSource, Name: "test", App: defaultApp},
+			{Gate: "sast", On: OnSource, Name: "sast", App: defaultApp, Alerts: &Alerts{Severity: "high"}},
+			{Gate: "contract-tests", On: OnSource, Name: "contract-tests", App: defaultApp},
+			{Gate: "validate", On: OnMerge, Name: "validate", App: defaultApp},
 		},
 		Windows: Windows{
 			Timezone: "UTC",

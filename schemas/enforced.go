@@ -17,12 +17,8 @@ func (p Policy) NotEnforced() Problems {
 		} {
 			p.origin.warn(&ps, at+"."+setting)
 		}
-		for j, c := range e.Checks {
-			check := fmt.Sprintf("%s.checks[%d]", at, j)
-			if c.On != OnSource && c.On != OnMerge {
-				p.origin.warn(&ps, check+".on")
-			}
-			p.origin.warn(&ps, check+".alerts")
+		for j := range e.Checks {
+			p.origin.warn(&ps, fmt.Sprintf("%s.checks[%d].alerts", at, j))
 		}
 	}
 	return p.origin.located(ps)

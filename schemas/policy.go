@@ -147,15 +147,20 @@ type ProvenanceCheck struct {
 type Check struct {
 	// The gate that this check answers, for example tests. Unique within the environment.
 	Gate string `json:"gate" jsonschema:"required"`
-	// Where to look: source (the commit in artifact.source), merge (the promotion's own commit), or the name of an earlier environment.
+	// Where to look: source (the commit in artifact.source), merge (the promotion's own commit), or the name of an earlier
+	// environment: the commit that promoted the same artifact and base there, once they were stable.
 	On string `json:"on" jsonschema:"required"`
 	// Name of the check run.
 	Name string `json:"name" jsonschema:"required"`
-	// Slug of the app that must have written it. Required on source and merge: any workflow can write a check of any name.
+	// Slug of the app that must have written it: any app can write a check of any name. Required on source and merge.
+	// Default on an environment: github-actions.
 	App string `json:"app,omitempty"`
 	// Additionally asks for the absence of open code-scanning alerts.
 	Alerts *Alerts `json:"alerts,omitempty"`
 }
+
+// OnEnvironment reports whether the check is asked on what an earlier environment has proven.
+func (c Check) OnEnvironment() bool { return c.On != OnSource && c.On != OnMerge }
 
 // Alerts refuses open code-scanning alerts of a severity and above.
 type Alerts struct {

@@ -48,6 +48,19 @@ func TestEmptyPolicyIsTheStrictOne(t *testing.T) {
 	assert.Equal(t, "checkout-dev", dev.NamespaceFor("checkout"))
 }
 
+func TestACheckOnAnEnvironmentIsPinnedToAnApp(t *testing.T) {
+	p := decodePolicy(t, emptyPolicy+`environments:
+  - {name: dev}
+  - name: production
+    checks:
+      - {gate: dev-e2e, on: dev, name: e2e}
+      - {gate: dev-load, on: dev, name: load, app: our-ci}
+`)
+	checks := p.Environments[1].Checks
+	assert.Equal(t, "github-actions", checks[0].App, "as in the default policy")
+	assert.Equal(t, "our-ci", checks[1].App)
+}
+
 func gates(e schemas.Environment) []string {
 	var names []string
 	for _, c := range e.Checks {

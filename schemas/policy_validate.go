@@ -125,11 +125,10 @@ func (c Check) validate(ps *Problems, at string, earlier map[string]bool) {
 	if c.Name == "" {
 		ps.add(at+".name", "give the name of the check run", "the check has no name")
 	}
-	onCommit := c.On == OnSource || c.On == OnMerge
-	if !onCommit && !earlier[c.On] {
+	if c.OnEnvironment() && !earlier[c.On] {
 		ps.add(at+".on", "write source, merge or the name of an earlier environment", "on is %q", c.On)
 	}
-	if onCommit && c.App == "" {
+	if c.App == "" {
 		ps.add(at+".app", "give the slug of the app that writes it, for example github-actions", "without an app, anybody who may write checks can pass gate %q", c.Gate)
 	}
 	if c.Alerts != nil {

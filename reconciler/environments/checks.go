@@ -20,6 +20,8 @@ func (q *inquiry) checks(ctx context.Context, rules Rules, file schemas.Release,
 			out[check.Gate] = q.sourceFacts(ctx, rules.Services[c.Key.Service], file)
 		case schemas.OnMerge:
 			out[check.Gate] = q.mergeFacts(ctx, changes, c)
+		default:
+			out[check.Gate] = q.provenFacts(ctx, c.Proven[check.On])
 		}
 	}
 	return out

@@ -29,6 +29,9 @@ type Candidate struct {
 	// commit up to which an operator vouches for everything, "" for none.
 	Stable  *release.Revision
 	Genesis string
+	// Proven is what earlier environments know of the candidate's artifact and
+	// base, by their names. One that is absent was not asked.
+	Proven map[string]Proven
 }
 
 // Facts gathers what git and the forge know about a candidate. What could not

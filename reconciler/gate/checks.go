@@ -10,18 +10,14 @@ import (
 	"github.com/sluice-cd/sluice/schemas"
 )
 
-// checks returns a question for each check that is asked on a commit. One that
-// is asked in another environment is no gate of this version.
+// checks returns a question for each check of the policy.
 func (f Facts) checks() []question {
-	var questions []question
-	for _, check := range f.Environment.Checks {
-		if check.On != schemas.OnSource && check.On != schemas.OnMerge {
-			continue
-		}
-		questions = append(questions, question{
+	questions := make([]question, len(f.Environment.Checks))
+	for i, check := range f.Environment.Checks {
+		questions[i] = question{
 			gate:   checkGate(check.Gate),
 			answer: anytime(func(f Facts) finding { return f.checked(check) }),
-		})
+		}
 	}
 	return questions
 }
@@ -59,7 +55,7 @@ func (f Facts) covered(check schemas.Check, subjects []Subject) bool {
 	if len(subjects) == 0 {
 		return false
 	}
-	if check.On == schemas.OnMerge {
+	if check.On != schemas.OnSource {
 		return true
 	}
 	for _, a := range f.Artifacts {
@@ -85,6 +81,8 @@ func (f Facts) checkedOn(check schemas.Check, s Subject) finding {
 	switch {
 	case s.Unknown != "":
 		return unknown(fmt.Sprintf("check %s could not be read: %s", check.Gate, foreign(s.Unknown)), askForge)
+	case len(s.Commits) == 0 && check.OnEnvironment():
+		return unprovenThere(check)
 	case len(s.Commits) == 0:
 		return unknown(fmt.Sprintf("check %s has no commit to be looked up on", check.Gate), askForge)
 	}
@@ -92,6 +90,17 @@ func (f Facts) checkedOn(check schemas.Check, s Subject) finding {
 		return uncontained(check, s)
 	}
 	return f.concluded(check, s)
+}
+
+// unprovenThere: what an environment has not proven has no commit there that a
+// check could speak about.
+func unprovenThere(check schemas.Check) finding {
+	there := foreign(check.On)
+	return finding{
+		cause:    Missing,
+		reason:   fmt.Sprintf("check %s is asked on what %s has proven, and it has not proven this artifact with this base", check.Gate, there),
+		unblocks: fmt.Sprintf("the rollout in %s, once it is stable, and then %s", there, foreign(check.App)),
+	}
 }
 
 // uncontained: a check on a commit that never was on the protected branch says

@@ -180,17 +180,19 @@ type CheckFacts struct {
 }
 
 // A Subject is what a check has to succeed on: the source commit of an
-// artifact, or the merge of the promotion.
+// artifact, the merge of the promotion, or the merge by which an earlier
+// environment got the same artifact and base.
 type Subject struct {
 	Repository string
 	// Commits is in order of preference: the first that has a run of the check
 	// decides. Several only for the merge: its commit, then the reviewed head
-	// where the release's inputs are the same there.
+	// where the release's inputs are the same there. None where the earlier
+	// environment has not proven them.
 	Commits []string
 	// Runs is every run of every check on these commits.
 	Runs []forge.Check
 	// Contained: the source commit is in its repository's protected default
-	// branch. Not asked of the merge.
+	// branch. Not asked of a merge.
 	Contained Answer
 	// Unknown says why the runs could not be read.
 	Unknown string

@@ -54,7 +54,6 @@ func promotion() gate.Facts {
 			Approvals: schemas.Approvals{Standard: 1, Breaking: 2, Security: 2, Hotfix: 2, Teams: []string{releasers}},
 			Checks: []schemas.Check{
 				{Gate: "tests", On: schemas.OnSource, Name: "test", App: "github-actions"},
-				{Gate: "staging-e2e", On: "staging", Name: "e2e"},
 				{Gate: "validate", On: schemas.OnMerge, Name: "validate", App: "github-actions"},
 			},
 			Windows: schemas.Windows{Timezone: "UTC", Open: []schemas.Window{{Cron: "0 8 * * MON-THU", Duration: schemas.Duration(10 * time.Hour)}}},
