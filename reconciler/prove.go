@@ -217,6 +217,9 @@ func (p *pass) upstream(ctx context.Context) gate.Upstream {
 	if record.Candidate != nil {
 		up.Moving = images(record.Candidate.Revision.Artifacts)
 	}
+	if r, since, ok := release.Carrying(record, p.now); ok {
+		up.Serving = &gate.Proof{Artifacts: images(r.Artifacts), BaseTree: r.BaseTree, Since: since}
+	}
 	return up
 }
 

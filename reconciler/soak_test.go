@@ -184,6 +184,33 @@ func TestAHotfixDoesNotSoak(t *testing.T) {
 	})
 }
 
+func TestAHotfixFollowsWhatServesStagingBeforeItsWindowIsOver(t *testing.T) {
+	for _, urgent := range []bool{true, false} {
+		bubble(t, func(t *testing.T) {
+			w := newWorld(t)
+			staging := w.policy.Environments[0]
+			staging.Name, staging.Rollback.Window = "staging", schemas.Duration(20*time.Minute)
+			w.policy.Environments = []schemas.Environment{staging, w.policy.Environments[0]}
+			w.hotfixes["v2"] = urgent
+			w.push(map[string]string{name: "v1", staged.String(): "v1"})
+			w.begin()
+			w.settle(checkout)
+			w.both(30 * time.Minute)
+			w.push(map[string]string{staged.String(): "v2"})
+			w.both(time.Second)
+			require.NotEqual(t, release.Verifying, w.record(staged).Phase)
+			w.push(map[string]string{name: "v2"})
+			w.both(8 * time.Minute)
+			require.Equal(t, release.Verifying, w.record(staged).Phase)
+			if urgent {
+				assert.Equal(t, "v2", w.stable())
+			} else {
+				assert.Equal(t, release.Pending, w.record(checkout).Phase)
+			}
+		})
+	}
+}
+
 func TestWhoApprovedIsNamedOnceHoweverOftenTheGatesAreAsked(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := soaking(t, func(*world) {})

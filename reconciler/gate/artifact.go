@@ -67,7 +67,8 @@ func (u Upstream) knows(digest string) bool {
 }
 
 // order: this artifact and this base were stable together in the environment
-// before. Either alone proves nothing about the pair.
+// before. Either alone proves nothing about the pair. A hotfix need not wait until
+// the environment before is done with verifying it.
 func order(f Facts) finding {
 	before := f.Upstream.name()
 	switch {
@@ -86,6 +87,10 @@ func order(f Facts) finding {
 				because(Evidence{Text: "base " + short(p.BaseTree), URL: p.URL})
 		}
 		artifactAlone = true
+	}
+	if p := f.Upstream.Serving; p != nil && f.hotfix() && p.BaseTree == f.BaseTree && sameArtifacts(p.Artifacts, f.Artifacts) {
+		return met(fmt.Sprintf("artifact and base serve all traffic of %s together, healthy since %s; a hotfix need not wait for more", before, instant(p.Since))).
+			because(Evidence{Text: "base " + short(p.BaseTree)})
 	}
 	return f.unproven(before, artifactAlone)
 }

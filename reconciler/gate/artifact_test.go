@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/sluice-cd/sluice/reconciler/gate"
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 func TestOnlyAWellFormedDigestNamesAnArtifact(t *testing.T) {
@@ -76,6 +77,22 @@ func TestArtifactAndBaseMustHaveBeenStableTogether(t *testing.T) {
 	r := ask(t, f, gate.Order)
 	assert.Equal(t, gate.Pass, r.Verdict)
 	assert.Equal(t, "artifact and base were stable together in staging since 2026-11-23 11:00 UTC", r.Reason)
+}
+
+func TestAHotfixNeedsOnlyWhatServesUpstream(t *testing.T) {
+	f := promotion()
+	serving := f.Upstream.Proven[0]
+	f.Upstream.Moving, f.Upstream.Proven, f.Upstream.Serving = serving.Artifacts, nil, &serving
+	assert.Equal(t, gate.Wait, ask(t, f, gate.Order).Verdict, "anything else waits until it is stable there")
+
+	f.Class, f.Incident = schemas.ChangeHotfix, "INC-7"
+	r := ask(t, f, gate.Order)
+	assert.Equal(t, gate.Pass, r.Verdict)
+	assert.Equal(t, "artifact and base serve all traffic of staging together, healthy since 2026-11-23 11:00 UTC; a hotfix need not wait for more", r.Reason)
+	assert.Equal(t, gate.Pass, ask(t, f, gate.Artifacts).Verdict)
+
+	f.Upstream.Serving.BaseTree = head
+	assert.Equal(t, gate.Wait, ask(t, f, gate.Order).Verdict, "with another base")
 }
 
 func TestTwoImagesMayNotSwapTheirDigests(t *testing.T) {

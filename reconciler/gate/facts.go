@@ -149,6 +149,9 @@ type Upstream struct {
 	Environment string
 	// Proven is what was stable there.
 	Proven []Proof
+	// Serving is what gets all traffic there and is healthy, before its window is
+	// over; nil for nothing.
+	Serving *Proof
 	// Moving is what that environment wants but has not proven yet.
 	Moving []Artifact
 	// Soak is what the environment asks for before anything may leave it; nil for
