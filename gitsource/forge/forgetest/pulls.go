@@ -35,6 +35,7 @@ type pull struct {
 	baseSHA     string // base tip when it was opened or merged
 	author      *User
 	title, body string
+	labels      []string
 	draft, open bool
 	createdAt   time.Time
 	updatedAt   time.Time

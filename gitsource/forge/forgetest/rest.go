@@ -41,6 +41,7 @@ func (s *Server) route() {
 		"GET /repos/{owner}/{repo}/activity":                               (*call).listActivity,
 		"GET /repos/{owner}/{repo}/branches/{branch}":                      (*call).branch,
 		"GET /repos/{owner}/{repo}/collaborators/{login}/permission":       (*call).permission,
+		"GET /repos/{owner}/{repo}/commits":                                (*call).listCommits,
 		"GET /repos/{owner}/{repo}/commits/{ref}/check-runs":               (*call).listCheckRuns,
 		"GET /repos/{owner}/{repo}/commits/{ref}/pulls":                    (*call).listPullsOfCommit,
 		"GET /repos/{owner}/{repo}/commits/{ref}/status":                   (*call).combinedStatus,

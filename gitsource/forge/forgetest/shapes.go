@@ -119,7 +119,7 @@ func (s *Server) simplePull(p pull) object {
 	href := func(to string) object { return object{"href": to} }
 	return object{
 		"id": p.id, "node_id": nodeID("PullRequest", p.id), "number": p.number, "state": state, "locked": false, "draft": p.draft,
-		"title": p.title, "body": orNull(p.body), "user": s.person(p.author), "labels": []object{}, "milestone": nil, "assignee": nil,
+		"title": p.title, "body": orNull(p.body), "user": s.person(p.author), "labels": s.labels(p), "milestone": nil, "assignee": nil,
 		"assignees": []object{}, "requested_reviewers": []object{}, "requested_teams": []object{}, "auto_merge": nil, "active_lock_reason": nil,
 		"created_at": instant(p.createdAt), "updated_at": instant(p.updatedAt), "closed_at": instant(p.closedAt), "merged_at": instant(p.mergedAt),
 		"merge_commit_sha": orNull(p.mergeCommitSHA()), "author_association": "MEMBER",

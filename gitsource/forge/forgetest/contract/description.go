@@ -23,7 +23,7 @@ const fileName = ".cache/openapi/api.github.com.json"
 var usedPaths = regexp.MustCompile(`^(/user|/user/\{account_id\}|/users/\{username\}|/app/installations/\{installation_id\}/access_tokens` +
 	`|/orgs/\{org\}/teams/\{team_slug\}(/memberships/\{username\})?` +
 	`|/repos/\{owner\}/\{repo\}(|/activity|/branches/\{branch\}|/collaborators/\{username\}/permission|/check-runs(/\{check_run_id\})?` +
-	`|/commits/(\{commit_sha\}/pulls|\{ref\}/check-runs|\{ref\}/status(es)?)|/compare/\{basehead\}|/issues/(\{issue_number\}/(events|comments)|comments/\{comment_id\})|/statuses/\{sha\}` +
+	`|/commits(|/(\{commit_sha\}/pulls|\{ref\}/check-runs|\{ref\}/status(es)?))|/compare/\{basehead\}|/issues/(\{issue_number\}/(events|comments)|comments/\{comment_id\})|/statuses/\{sha\}` +
 	`|/git/(blobs|commits|trees|refs|refs?/\{ref\})` +
 	`|/pulls(/\{pull_number\}(|/commits|/merge|/reviews(/\{review_id\}/dismissals)?))?))$`)
 
