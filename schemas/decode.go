@@ -29,7 +29,7 @@ func DecodePolicy(file string, data []byte) (Policy, error) {
 	if root == nil {
 		return p, d.finish(nil)
 	}
-	p.Environments = DefaultPolicy().Environments
+	p.Environments, p.Classes = DefaultPolicy().Environments, DefaultPolicy().Classes
 	if names, ok := environmentNames(root); ok {
 		presets := defaultEnvironments(names)
 		d.preset = func(path string, i int, v reflect.Value) {

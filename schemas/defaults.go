@@ -7,11 +7,13 @@ import (
 
 // DefaultPolicy returns the policy that an empty sluice.yaml means.
 func DefaultPolicy() Policy {
-	return Policy{
+	p := Policy{
 		APIVersion:   APIVersion,
 		Kind:         KindPolicy,
 		Environments: defaultEnvironments([]string{"dev", "staging", "production"}),
 	}
+	p.Classes.defaults()
+	return p
 }
 
 // defaultEnvironments returns environments of these names with the defaults of

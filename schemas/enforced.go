@@ -13,7 +13,7 @@ func (p Policy) NotEnforced() Problems {
 		at := fmt.Sprintf("environments[%d]", i)
 		for _, setting := range []string{
 			"provenance", "verification", "hotfix.backfill", "maxConcurrent",
-			"rollback.latencyP99IncreasePercent", "approvals.excludeSourceAuthors",
+			"rollback.latencyP99IncreasePercent",
 		} {
 			p.origin.warn(&ps, at+"."+setting)
 		}

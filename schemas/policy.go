@@ -42,6 +42,8 @@ type Policy struct {
 	Kind       string `json:"kind" jsonschema:"required,enum=Policy"`
 	// Teams (organisation/team) or users whose approval a change of sluice.yaml, of services/*/service.yaml, of .github/** and of CODEOWNERS needs.
 	Owners []string `json:"owners,omitempty"`
+	// What makes a promotion stricter than its release file says.
+	Classes Classes `json:"classes,omitzero"`
 	// In promotion order. Default: dev, staging, production.
 	Environments []Environment `json:"environments,omitempty"`
 

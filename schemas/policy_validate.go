@@ -19,6 +19,7 @@ func (p Policy) Validate() Problems {
 			ps.add(fmt.Sprintf("owners[%d]", i), "write organisation/team or a user name", "%q is not an owner", owner)
 		}
 	}
+	p.Classes.validate(&ps, "classes")
 	if len(p.Environments) == 0 {
 		ps.add("environments", "list at least one, or leave the list out", "there are no environments")
 	}
