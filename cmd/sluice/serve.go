@@ -81,8 +81,9 @@ func serve(ctx context.Context, flags serveFlags, log *slog.Logger) error {
 		return err
 	}
 	defer mirror.Close()
+	history, _ := hub.(environments.History) // not every forge has one
 	repository := environments.New(environments.Config{
-		Mirror: mirror, Forge: hub, Name: cfg.Forge.Repository, Branch: cfg.Repository.Branch,
+		Mirror: mirror, Forge: hub, History: history, Name: cfg.Forge.Repository, Branch: cfg.Repository.Branch,
 	})
 	writer, err := newWriter(mirror, api, cfg, log)
 	if err != nil {

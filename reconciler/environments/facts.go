@@ -51,6 +51,10 @@ func (r *Repository) Facts(ctx context.Context, rules Rules, c Candidate, now ti
 	if err != nil {
 		return gate.Facts{}, err
 	}
+	sources, err := q.sources(ctx, rules, c, file.release, environment.Approvals)
+	if err != nil {
+		return gate.Facts{}, err
+	}
 	f := gate.Facts{
 		Environment: environment, First: rules.First(c.Key.Environment),
 		Merged: c.PullRequest == nil, Retired: c.Retired,
@@ -58,7 +62,7 @@ func (r *Repository) Facts(ctx context.Context, rules Rules, c Candidate, now ti
 		Class: gate.Class(environment.Approvals, file.release.Change), Incident: file.release.Incident,
 		Inputs: c.Want.Revision.Inputs, Revision: c.Want.Revision.ID,
 		Artifacts: artifacts(file.release), BaseTree: c.Want.Revision.BaseTree,
-		Changes: changes,
+		Changes: changes, Classes: rules.Policy.Classes, Sources: sources,
 	}
 	if !c.Retired {
 		f.Checks = q.checks(ctx, rules, file.release, f.Changes, c)

@@ -92,6 +92,7 @@ type world struct {
 	forge  *forgetest.Server
 	repo   *forgetest.Repository
 	source *forgetest.Repository
+	client *github.Client
 	mirror *gitsource.Mirror
 	envs   *environments.Repository
 	record intake.Repository
@@ -247,12 +248,13 @@ func (w *world) reopen(between func(environments.Forge) environments.Forge) {
 		WriteInterval: time.Microsecond, RetryBackoff: time.Microsecond,
 	})
 	require.NoError(w.t, err)
+	w.client = client
 	w.mirror, err = gitsource.Open(w.t.Context(), gitsource.Config{
 		URL: w.forge.CloneURL(repoName), Branch: "main", Dir: w.t.TempDir(), MaxFileBytes: 1 << 20,
 	})
 	require.NoError(w.t, err)
 	w.t.Cleanup(w.mirror.Close)
-	w.envs = environments.New(environments.Config{Mirror: w.mirror, Forge: between(client), Name: repoName, Branch: "main"})
+	w.envs = environments.New(environments.Config{Mirror: w.mirror, Forge: between(client), History: client, Name: repoName, Branch: "main"})
 }
 
 // file is a release.yaml with what the tests leave alone.

@@ -61,6 +61,8 @@ type People interface {
 type Config struct {
 	Mirror *gitsource.Mirror
 	Forge  Forge
+	// History is nil where the forge has no way to tell.
+	History History
 	// Name is "owner/name" on the forge, Branch the branch that is followed.
 	Name   string
 	Branch string
@@ -76,6 +78,7 @@ const linking = time.Minute
 type Repository struct {
 	git     *gitsource.Mirror
 	forge   Forge
+	history History
 	name    string
 	branch  string
 	linking time.Duration
@@ -87,6 +90,8 @@ type Repository struct {
 	files map[fileKey]files
 	// missing is when a question that found nothing was first asked.
 	missing map[string]time.Time
+	// brought is the pull requests of source commits.
+	brought map[string]brought
 }
 
 // New returns a Repository. It reads nothing yet.
@@ -95,9 +100,10 @@ func New(cfg Config) *Repository {
 		cfg.Linking = linking
 	}
 	return &Repository{
-		git: cfg.Mirror, forge: cfg.Forge, name: cfg.Name, branch: cfg.Branch, linking: cfg.Linking,
+		git: cfg.Mirror, forge: cfg.Forge, history: cfg.History, name: cfg.Name, branch: cfg.Branch, linking: cfg.Linking,
 		line:  &line{git: cfg.Mirror},
 		rules: map[string]Rules{}, files: map[fileKey]files{}, missing: map[string]time.Time{},
+		brought: map[string]brought{},
 	}
 }
 

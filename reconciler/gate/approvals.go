@@ -8,8 +8,23 @@ import (
 	"github.com/sluice-cd/sluice/schemas"
 )
 
-// needed is the number of approvals that the candidate needs.
-func (f Facts) needed() int { return f.Environment.Approvals.For(f.Class) }
+// needed is the number of approvals that the candidate needs by everything that
+// is known of it. Doubt says why it may need more, "" when it does not.
+func (f Facts) needed() (need int, doubt string) {
+	need = f.Environment.Approvals.For(f.Class)
+	claims, doubt := f.claims()
+	for _, c := range claims {
+		need = max(need, f.Environment.Approvals.For(c.class))
+	}
+	return need, doubt
+}
+
+// unasked: nobody has to approve in the first environment, unless its policy
+// says so.
+func (f Facts) unasked() bool {
+	need, doubt := f.needed()
+	return f.First && need == 0 && doubt == ""
+}
 
 // neededBy is the number of approvals that a change needs by its own class: one
 // that came too early is not made up for by a lesser one after it.
@@ -23,13 +38,40 @@ func (f Facts) neededBy(c Change) int {
 // approvals: each change has the approvals that its class needs, by people who
 // had no hand in it, for what was finally merged.
 func approvals(f Facts) finding {
-	need := f.needed()
 	switch {
-	case f.First && need == 0:
+	case f.unasked():
 		return met("no approval is needed in the first environment")
 	case len(f.Changes) == 0:
 		return unknown("who reviewed these inputs is not known", "Sluice, as soon as it has read the history")
 	}
+	need, doubt := f.needed()
+	decides := f.judged(need)
+	if doubt != "" && decides.cause == Met {
+		decides = f.doubtful(doubt)
+	}
+	if f.Class != schemas.ChangeStandard && f.Class != "" {
+		decides.evidence = append(decides.evidence, Evidence{Text: "the change class is " + foreign(f.Class)})
+	}
+	claims, _ := f.claims()
+	for _, c := range claims {
+		decides.evidence = append(decides.evidence, c.evidence)
+	}
+	return decides.because(f.sourcesUnseen()...)
+}
+
+// doubtful judges a change that may need more approvals than is known: enough
+// of them for any class settle it, and fewer wait for the answer.
+func (f Facts) doubtful(doubt string) finding {
+	decides := f.judged(f.Environment.Approvals.For(""))
+	if decides.cause == Met {
+		return decides.because(Evidence{Text: doubt + ", so it was taken for one of the strictest class"})
+	}
+	waits := unknown(decides.reason+" if it is of the strictest class; "+doubt, askForge)
+	return waits.because(decides.evidence...)
+}
+
+// judged judges the approvals of all changes, each of which needs so many.
+func (f Facts) judged(need int) finding {
 	findings := make([]finding, len(f.Changes))
 	for i, c := range f.Changes {
 		a, n := f.Environment.Approvals, max(need, f.neededBy(c))
@@ -38,11 +80,7 @@ func approvals(f Facts) finding {
 		}
 		findings[i] = f.reviewed(c, a, n)
 	}
-	decides := worst(findings)
-	if f.Class != schemas.ChangeStandard && f.Class != "" {
-		decides.evidence = append(decides.evidence, Evidence{Text: "the change class is " + foreign(f.Class)})
-	}
-	return decides
+	return worst(findings)
 }
 
 // reviewed judges the approvals of one change.
@@ -61,7 +99,7 @@ func (f Facts) reviewed(c Change, a schemas.Approvals, need int) finding {
 	case problem != "":
 		return unknown(problem, askForge)
 	}
-	t := tally(c.reviewers(a))
+	t := tally(c.reviewers(a, f.barred(c)))
 	return t.finding(f, c, a, need+c.spare(need)).because(t.evidence...).because(c.blindSpots()...)
 }
 

@@ -36,6 +36,12 @@ type Facts struct {
 	Class    string
 	Incident string
 
+	// Classes says which signs in the source repositories make it stricter than
+	// Class, and Sources what was found there. They are not asked where that would
+	// change nothing, see AsksSources.
+	Classes schemas.Classes
+	Sources []Source
+
 	// Inputs is the identity of the candidate's inputs and Revision its short id.
 	Inputs   string
 	Revision string

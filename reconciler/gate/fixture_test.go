@@ -13,17 +13,18 @@ import (
 )
 
 const (
-	environments = "acme/environments"
-	source       = "acme/checkout"
-	releasers    = "acme/releasers"
-	head         = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	earlierHead  = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-	mergeCommit  = "cccccccccccccccccccccccccccccccccccccccc"
-	sourceCommit = "dddddddddddddddddddddddddddddddddddddddd"
-	baseTree     = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
-	inputs       = "1111111111111111111111111111111111111111"
-	image        = "registry.example.com/shop/checkout"
-	actions      = 15368
+	environments  = "acme/environments"
+	source        = "acme/checkout"
+	releasers     = "acme/releasers"
+	head          = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	earlierHead   = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	mergeCommit   = "cccccccccccccccccccccccccccccccccccccccc"
+	sourceCommit  = "dddddddddddddddddddddddddddddddddddddddd"
+	earlierSource = "5555555555555555555555555555555555555555"
+	baseTree      = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
+	inputs        = "1111111111111111111111111111111111111111"
+	image         = "registry.example.com/shop/checkout"
+	actions       = 15368
 )
 
 var (
@@ -67,8 +68,14 @@ func promotion() gate.Facts {
 		Inputs:     inputs,
 		Revision:   inputs[:10],
 		Artifacts:  []gate.Artifact{{Image: image, Digest: digest, Repository: source, SourceCommit: sourceCommit}},
-		BaseTree:   baseTree,
-		Rendered:   true,
+		Classes:    schemas.DefaultPolicy().Classes,
+		Sources: []gate.Source{{
+			Repository: source, From: earlierSource, To: sourceCommit, Record: gate.RecordTold,
+			Commits:      []forge.PullRequestCommit{{Commit: sourceCommit, Author: coder, Committer: webFlow}},
+			PullRequests: []forge.PullRequest{{Number: 7, Title: "Faster basket", Labels: []string{"enhancement"}, URL: "https://forge.example.com/acme/checkout/pull/7"}},
+		}},
+		BaseTree: baseTree,
+		Rendered: true,
 		Upstream: gate.Upstream{
 			Environment: "staging",
 			Proven: []gate.Proof{{

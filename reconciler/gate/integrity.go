@@ -20,7 +20,7 @@ func integrity(f Facts) finding {
 	case f.First && slices.ContainsFunc(f.Changes, Change.reordersEnvironments):
 		return refused("the policy itself changes together with a release of the first environment",
 			"the author: make two pull requests of it, the policy first")
-	case f.First && f.needed() == 0:
+	case f.unasked():
 		return met("not asked in the first environment, where no approval is needed")
 	case len(f.Changes) == 0 && f.Rollback:
 		return met("these inputs were proven before they were stable here")

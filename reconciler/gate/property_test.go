@@ -105,6 +105,12 @@ func setbacks() []setback {
 		{"writers unread", onChange(func(c *gate.Change) { c.Writers = nil })},
 		{"stricter class", func(f *gate.Facts, _ *rand.Rand) { f.Class = schemas.ChangeBreaking }},
 		{"no class", func(f *gate.Facts, _ *rand.Rand) { f.Class = "" }},
+		{"labelled", func(f *gate.Facts, _ *rand.Rand) { label(f, "breaking") }},
+		{"source unread", func(f *gate.Facts, _ *rand.Rand) { f.Sources[0].Unknown = "timeout" }},
+		{"source beyond count", func(f *gate.Facts, _ *rand.Rand) { f.Sources[0].TooMany = true }},
+		{"source of another commit", func(f *gate.Facts, _ *rand.Rand) { f.Sources[0].To = head }},
+		{"approver wrote the source", func(f *gate.Facts, _ *rand.Rand) { f.Sources[0].Commits[0].Author = alice }},
+		{"authors excluded", func(f *gate.Facts, _ *rand.Rand) { f.Environment.Approvals.ExcludeSourceAuthors = true }},
 		{"run fails", onRuns(func(s *gate.Subject, _ *rand.Rand) {
 			for i := range s.Runs {
 				s.Runs[i].Conclusion = "failure"
@@ -172,6 +178,7 @@ func someFacts(r *rand.Rand) gate.Facts {
 	if r.IntN(3) == 0 {
 		f.Environment.Approvals.Teams = nil
 	}
+	f.Environment.Approvals.ExcludeSourceAuthors = r.IntN(3) == 0
 	for i := range f.Changes {
 		c := &f.Changes[i]
 		c.Reviews = append(c.Reviews, review(400, carol, forge.Approved, -2*time.Minute))

@@ -53,7 +53,7 @@ func (r reviewer) objects() bool { return r.opinion == forge.ChangesRequested }
 // reviewers explains the last word of everybody who gave one on a change,
 // ordered by time. Of a merged change only what was said before its merge is
 // taken; approvals that came later are listed with that reason.
-func (c Change) reviewers(a schemas.Approvals) []reviewer {
+func (c Change) reviewers(a schemas.Approvals, barred barrier) []reviewer {
 	var reviewers []reviewer
 	for _, word := range c.lastWords() {
 		r := reviewer{user: word.User, opinion: word.State, url: word.URL}
@@ -61,7 +61,7 @@ func (c Change) reviewers(a schemas.Approvals) []reviewer {
 		case forge.ChangesRequested:
 			c.weighObjection(&r, a)
 		case forge.Approved:
-			c.weighApproval(&r, word, a)
+			c.weighApproval(&r, word, a, barred)
 		case forge.Dismissed, forge.Commented, forge.Pending:
 		}
 		reviewers = append(reviewers, r)
@@ -77,7 +77,7 @@ func ApprovedBy(f Facts) []forge.User {
 		if c.Base || c.PullRequest == nil {
 			continue // who approved a base did not approve this promotion
 		}
-		for _, r := range c.reviewers(f.Environment.Approvals) {
+		for _, r := range c.reviewers(f.Environment.Approvals, f.barred(c)) {
 			known := slices.ContainsFunc(approvers, func(u forge.User) bool { return u.ID == r.user.ID })
 			if r.counts && !known {
 				approvers = append(approvers, r.user)
@@ -151,12 +151,17 @@ func (c Change) weighObjection(r *reviewer, a schemas.Approvals) {
 	}
 }
 
-func (c Change) weighApproval(r *reviewer, word forge.Review, a schemas.Approvals) {
+func (c Change) weighApproval(r *reviewer, word forge.Review, a schemas.Approvals, barred barrier) {
 	if r.why = c.disqualified(word); r.why != "" {
 		return
 	}
+	part, unknown := barred(word.User.ID)
 	standing := c.standing(r.user, a)
 	switch {
+	case part != "":
+		r.why = part
+	case standing.yes() && unknown != "":
+		r.unknown, r.why = true, unknown
 	case standing.yes():
 		r.counts = true
 	case standing.Unknown != "":
@@ -195,17 +200,25 @@ func (c Change) part(id int64) string {
 		return "opened the pull request"
 	}
 	for _, commit := range c.Commits {
-		switch {
-		case commit.Author.ID == id:
-			return "wrote commit " + short(commit.Commit)
-		case commit.Committer.ID == id:
-			return "committed " + short(commit.Commit)
-		case slices.ContainsFunc(commit.CoAuthors, func(u forge.User) bool { return u.ID == id }):
-			return "co-wrote commit " + short(commit.Commit)
+		if hand := handIn(commit, id); hand != "" {
+			return hand
 		}
 	}
 	if slices.ContainsFunc(c.Pushers, func(u forge.User) bool { return u.ID == id }) {
 		return "pushed the last change"
+	}
+	return ""
+}
+
+// handIn says what hand a user had in a commit, "" for none.
+func handIn(commit forge.PullRequestCommit, id int64) string {
+	switch {
+	case commit.Author.ID == id:
+		return "wrote commit " + short(commit.Commit)
+	case commit.Committer.ID == id:
+		return "committed " + short(commit.Commit)
+	case slices.ContainsFunc(commit.CoAuthors, func(u forge.User) bool { return u.ID == id }):
+		return "co-wrote commit " + short(commit.Commit)
 	}
 	return ""
 }
