@@ -82,14 +82,19 @@ func (c *Cluster) apply(ctx context.Context, p *pass, w *wanted) error {
 		return nil
 	case l != nil && l.DeletionTimestamp != nil:
 		return fmt.Errorf("apply %s: it is being deleted", w.id)
-	case standing == drifted && !c.contests.spend(w.id, c.now()):
+	case standing == drifted && c.contests.exhausted(w.id, c.now()):
 		return nil // contested: Observe reports it
-	case standing == drifted:
-		c.logDrift(w, l)
 	}
 	applied, err := c.patch(ctx, w, l)
+	if apierrors.IsInvalid(err) && l != nil {
+		applied, err = c.makeRoom(ctx, w, l, err)
+	}
 	if err != nil {
 		return refine(w, err)
+	}
+	if standing == drifted {
+		c.contests.spend(w.id, c.now())
+		c.logDrift(w, l)
 	}
 	c.watches.remember(applied, c.now())
 	c.sent.Store(w.id, w.hash)

@@ -18,8 +18,8 @@ type contests struct {
 	corrected map[identity][]time.Time
 }
 
-// spend takes one correction out of the object's budget; false when there is
-// none left.
+// spend takes one correction, which was made, out of the object's budget; false
+// when there was none left.
 func (c *contests) spend(id identity, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

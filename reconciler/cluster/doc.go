@@ -42,12 +42,15 @@
 // revision have the revision in their name; one that exists already and is
 // managed by anybody is refused.
 //
-// Somebody else's change of a field that Sluice applied is put right, up to
-// five times in ten minutes for each object. Then the object is contested: it
-// is reported with the name of the last writer, and left alone. With BreakGlass,
-// a change that a person declared on the object stays until the end that was
-// written, four hours at most; then it is put right and the declaration taken off.
-// What Sluice itself decides meanwhile, such as a rollback, goes before it.
+// Somebody else's change of a field that Sluice applied is put right. Where the
+// API server refuses git's fields beside what others added, as it does with a port
+// that was renumbered, what others own around the missing fields is taken out, but
+// never a size that Sluice does not decide. After five times in ten minutes an
+// object is contested: it is reported with the name of the last writer, and left
+// alone. With BreakGlass, a change that a person declared on the object stays until
+// the end that was written, four hours at most; then it is put right and the
+// declaration taken off. What Sluice itself decides meanwhile, such as a rollback,
+// goes before it.
 //
 // # Adoption
 //
