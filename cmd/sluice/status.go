@@ -120,6 +120,11 @@ func printStatus(w io.Writer, output string, found records, now time.Time) error
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Key, r.Phase,
 			shortVersion(r.Stable), candidateVersion(r), age(now.Sub(r.Since)), cut(items[i].Title))
 	}
+	for _, item := range items {
+		for _, b := range item.Backfills {
+			fmt.Fprintf(table, "\n%s: %s\n", item.Release, b)
+		}
+	}
 	for _, trouble := range found.reading.Troubles() {
 		fmt.Fprintf(table, "\n%s\n", readUpTo(found.reading, trouble))
 	}

@@ -29,6 +29,18 @@ func TestStatusSaysWhyNothingMoreIsRead(t *testing.T) {
 	}
 }
 
+func TestStatusListsWhatHotfixesOwe(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	r := release.New(release.Key{Environment: "production", Service: "checkout"}, now)
+	r.Backfills = []release.Backfill{{ID: "b-1", Version: "1.41.1", Incident: "INC-7", Inputs: "in", Commit: "c", Opened: now, Deadline: now.Add(24 * time.Hour)}}
+	for _, output := range []string{"table", "json"} {
+		var b strings.Builder
+		require.NoError(t, printStatus(&b, output, records{releases: []release.Record{r}}, now))
+		assert.Contains(t, b.String(), "INC-7", output)
+		assert.Contains(t, b.String(), "2026-03-03", output)
+	}
+}
+
 func TestTheStoreTakesEveryRecordThatIsEncoded(t *testing.T) {
 	assert.LessOrEqual(t, intake.MaxEncoded, cluster.MaxDocumentBytes)
 }

@@ -29,7 +29,7 @@ func (r Record) check() error {
 			return err
 		}
 	}
-	return checkOwed(r.Owed)
+	return errors.Join(checkOwed(r.Owed), checkBackfills(r.Backfills))
 }
 
 // checkPhase says what a phase cannot do without or must not have.
@@ -111,7 +111,7 @@ func (p Plan) check(alone bool) error {
 	if last != 100 {
 		return fmt.Errorf("steps %v do not rise to 100", p.Steps)
 	}
-	if min(p.Interval, p.Prepare, p.Deadline, p.Window, p.Silence, p.HealthEvery) < 0 {
+	if min(p.Backfill, p.Interval, p.Prepare, p.Deadline, p.Window, p.Silence, p.HealthEvery) < 0 {
 		return errors.New("a duration is negative")
 	}
 	if p.Measured {

@@ -8,6 +8,7 @@ import (
 
 // tick lets time pass.
 func (r Record) tick(now time.Time) Record {
+	r = r.ageBackfills(now)
 	if !r.PausedSince.IsZero() {
 		return r
 	}
@@ -52,6 +53,7 @@ func (r Record) promote(now time.Time) Record {
 	revision := r.Candidate.Revision
 	reason := "the candidate proved itself and is stable"
 	r = r.remember(reason, now)
+	r = r.carry(now)
 	r = r.owe(WriteEvidence, revision.Inputs, now, Intent{Evidence: r.finished("stable", reason)})
 	if previous != nil {
 		r.Proven = closeProof(r.Proven, previous.Inputs, now)

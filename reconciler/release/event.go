@@ -58,6 +58,8 @@ type Judged struct {
 	Manifest string
 	// Place is where it would run.
 	Place Place
+	// Sources is what its artifacts were built from.
+	Sources []Source
 	// Promotion completes how the candidate came to be wanted.
 	Promotion Promotion
 	// Reviewed is the candidate's revision as of the commit that ends its pull

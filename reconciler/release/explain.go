@@ -49,6 +49,8 @@ type Explanation struct {
 	Moments  []Moment          `json:"moments,omitempty"`
 	Holds    []Hold            `json:"holds,omitempty"`
 	Owed     []Debt            `json:"owed,omitempty"`
+	// Backfills is what hotfixes owe, oldest first.
+	Backfills []Backfill `json:"backfills,omitempty"`
 }
 
 // A Named is a revision as people know it.
@@ -83,7 +85,7 @@ type Debt struct {
 func Explain(r Record, now time.Time) Explanation {
 	e := Explanation{
 		Release: r.Key.String(), Phase: r.Phase, Since: r.Since, Reason: r.Reason,
-		Gates: r.Gates, Holds: r.Holds, PausedSince: r.PausedSince, Stable: named(r.Stable, Promotion{}),
+		Gates: r.Gates, Holds: r.Holds, PausedSince: r.PausedSince, Stable: named(r.Stable, Promotion{}), Backfills: r.Backfills,
 	}
 	for _, i := range r.Owed {
 		e.Owed = append(e.Owed, Debt{i.ID, i.Kind, i.Since, i.Refused})
@@ -207,6 +209,14 @@ func (e Explanation) after() string {
 
 func (e Explanation) stable(r Record) Explanation {
 	e.Next = "the next promotion"
+	for _, b := range r.Backfills {
+		if b.Overdue {
+			e.Blocked = append(e.Blocked, b.String())
+		}
+		if b.Announced && e.Person == "" {
+			e.Person = b.remedy()
+		}
+	}
 	if r.Adopted {
 		e.Next = "nothing of it is touched before the next promotion"
 	}

@@ -121,7 +121,7 @@ func events(r release.Record, now time.Time) []release.Event {
 		release.Seen{Observed: candidateIs(r, now, release.Unknowable, "no answer")},
 		release.Seen{Observed: crashing(r, now)}, release.Seen{Observed: crashing(r, now.Add(time.Minute))}, release.Seen{Observed: guarded(r, now)},
 		release.Soaked{Inputs: revision("v1").Inputs, At: now, Ready: true, Every: time.Minute}, release.Soaked{Inputs: revision("v1").Inputs, At: now, Failed: "it crashes"}, release.Soaked{},
-		release.Done{ID: "foreign"}, release.Erred{ID: "foreign", Reason: "no"},
+		release.Backfilled{ID: "foreign", Carrier: "commit-v1"}, release.Done{ID: "foreign"}, release.Erred{ID: "foreign", Reason: "no"},
 		release.Measured{Attempt: r.Attempt + 1, Step: r.Rollout.Step}, release.Measured{Attempt: r.Attempt, Step: r.Rollout.Step},
 	}
 	if r.Next != nil {
@@ -132,6 +132,11 @@ func events(r release.Record, now time.Time) []release.Event {
 	}
 	for _, i := range r.Owed {
 		out = append(out, release.Done{ID: i.ID, Commit: "rollback-commit"}, release.Erred{ID: i.ID, Reason: "the branch is protected"})
+	}
+	for _, b := range r.Backfills {
+		if b.Carrier != nil {
+			out = append(out, release.Backfilled{ID: b.ID, Carrier: b.Carrier.Commit})
+		}
 	}
 	if r.Candidate != nil {
 		out = append(out, judgements(r)...)
@@ -164,7 +169,7 @@ func judgements(r release.Record) []release.Event {
 	if r.Stable == nil {
 		return append(out, judged(r, release.Proceed, atOnce()))
 	}
-	return append(out, judged(r, release.Proceed, short), judged(r, release.Proceed, inPlace()),
+	return append(out, judged(r, release.Proceed, short), judged(r, release.Proceed, hotfix()), judged(r, release.Proceed, inPlace()),
 		judged(r, release.Proceed, shared()), judged(r, release.Proceed, sharedInPlace()))
 }
 

@@ -62,12 +62,14 @@ type Commit struct {
 
 // Evidence is the record of something finished, complete in itself.
 type Evidence struct {
-	// Kind is "rollout", "rejection", "hold" or "revocation".
+	// Kind is "rollout", "rejection", "hold", "revocation" or "exception".
 	Kind    string    `json:"kind"`
 	Release string    `json:"release"`
 	At      time.Time `json:"at"`
 	// Outcome is "stable", "rolled-back", "superseded" or "adopted" of a rollout,
-	// "rejected", "held" and "lifted" of the other kinds.
+	// "rejected", "held" and "lifted" of the next three; an exception is "opened" when
+	// a hotfix begins, then "overdue", and in the end "paid", or "void" once what it
+	// brought was taken back.
 	Outcome   string    `json:"outcome"`
 	Reason    string    `json:"reason,omitempty"`
 	Candidate *Want     `json:"candidate,omitempty"`
@@ -76,6 +78,8 @@ type Evidence struct {
 	Gates     []Gate    `json:"gates,omitempty"`
 	Rollout   *Rollout  `json:"rollout,omitempty"`
 	Hold      *Hold     `json:"hold,omitempty"`
+	// Backfill is what the exception is about.
+	Backfill *Backfill `json:"backfill,omitempty"`
 }
 
 // The kinds of evidence.
@@ -84,6 +88,7 @@ const (
 	ofRejection  = "rejection"
 	ofHold       = "hold"
 	ofRevocation = "revocation"
+	ofException  = "exception"
 )
 
 func (r Record) intentID(kind IntentKind, about string) string {

@@ -182,7 +182,7 @@ func checkAdopted(t *testing.T, r release.Record) {
 func checkRepetition(t *testing.T, s step) {
 	t.Helper()
 	switch s.event.(type) {
-	case release.Wanted, release.Done, release.Erred, release.Kept, release.Controlled, release.Measured, release.Adopted:
+	case release.Wanted, release.Done, release.Erred, release.Kept, release.Controlled, release.Measured, release.Adopted, release.Backfilled:
 		again := release.Next(s.after, s.event, s.now)
 		if _, adopted := s.event.(release.Adopted); adopted && s.before.Phase == release.Frozen {
 			return // out of frozen the question is asked anew
@@ -204,7 +204,7 @@ func checkUnknown(t *testing.T, s step) {
 		if e.Observed.Revisions == nil {
 			assert.False(t, moved, "moved by a cluster that says nothing")
 		}
-	case release.Wanted, release.Kept, release.Adopted, release.Judged, release.Controlled, release.Done, release.Erred, release.Tick, release.Troubled:
+	case release.Wanted, release.Kept, release.Adopted, release.Judged, release.Controlled, release.Done, release.Erred, release.Tick, release.Troubled, release.Backfilled:
 	}
 }
 

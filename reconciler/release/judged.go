@@ -1,6 +1,7 @@
 package release
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -51,6 +52,8 @@ func (r Record) unready(plan Plan) string {
 		// Rollouts without a trace would be worse than none, and a record that
 		// collects the traces of many would grow too large to be saved.
 		return "the evidence of the rollout before is not written yet"
+	case plan.Backfill > 0 && len(r.Backfills) >= maxBackfills:
+		return fmt.Sprintf("%d hotfixes have not been brought through the normal flow; bring one first", len(r.Backfills))
 	case problem != nil:
 		return "the plan cannot be carried out: " + problem.Error()
 	case !plan.InPlace && r.Stable != nil && r.Stable.ID == r.Candidate.Revision.ID:
@@ -70,7 +73,9 @@ func (r Record) begin(e Judged, now time.Time) Record {
 	r.Attempt++
 	r.Rollout = Rollout{
 		Plan: e.Plan, Began: now, Deadline: now.Add(e.Plan.Deadline), ReadyBy: now.Add(e.Plan.Prepare),
+		Sources: e.Sources,
 	}
+	r = r.borrow(now)
 	r.Rollout.Analysis = e.Plan.analysis(r.Stable == nil)
 	if e.Plan.Shared {
 		r.Rollout.Analysis = e.Plan.beforeAfter()

@@ -48,6 +48,8 @@ func (r Record) apply(e Event, now time.Time) Record {
 		return r.done(e, now)
 	case Erred:
 		return r.erred(e)
+	case Backfilled:
+		return r.backfilled(e, now)
 	case Soaked:
 		return r.soaked(e)
 	case Troubled:
@@ -142,6 +144,7 @@ func (r Record) pend(want Want, now time.Time) Record {
 func (r Record) settle(reason string, now time.Time) Record {
 	if r.Candidate != nil {
 		r.Settled = r.Candidate.Promotion.Commit
+		r = r.void(reason, now, func(b Backfill) bool { return b.Commit == r.Settled })
 	}
 	return r.rest(reason, now)
 }

@@ -99,6 +99,8 @@ type Record struct {
 
 	Holds []Hold   `json:"holds,omitempty"`
 	Owed  []Intent `json:"owed,omitempty"`
+	// Backfills is what hotfixes owe, oldest first.
+	Backfills []Backfill `json:"backfills,omitempty"`
 	// Proven lists what was stable here, oldest first: the next environment's
 	// proof of order.
 	Proven []Proof `json:"proven,omitempty"`

@@ -24,6 +24,9 @@ type Rollout struct {
 	ReadyBy     time.Time `json:"readyBy,omitzero"`
 	SilentUntil time.Time `json:"silentUntil,omitzero"`
 
+	// Sources is what the candidate's artifacts were built from.
+	Sources []Source `json:"sources,omitempty"`
+
 	// Analysis holds every tick of the rollout, so that its verdicts can be
 	// reached again by anybody; Verdict is the newest and Verdicts the last one
 	// of each step that ended.
@@ -69,6 +72,10 @@ type Plan struct {
 	HealthFailures int           `json:"healthFailures"`
 	HealthEvery    time.Duration `json:"healthEvery"`
 	OnReject       string        `json:"onReject,omitempty"`
+	// Exception: it is a hotfix, which does not wait for all that others wait for
+	// and has to come by the normal flow within the time of Backfill, 0 for never.
+	Exception bool          `json:"exception,omitempty"`
+	Backfill  time.Duration `json:"backfill,omitempty"`
 }
 
 // Cause is why traffic went back.

@@ -284,5 +284,6 @@ func (r Record) seenRemoving(o Observed, now time.Time) Record {
 	}
 	reason = "retired; everything but volume claims and what was there before Sluice is gone"
 	r.Stable, r.Adopted, r.FrozenFrom = nil, false, ""
+	r = r.void(reason, now, func(Backfill) bool { return true })
 	return r.enter(Removed, reason, now)
 }

@@ -53,6 +53,9 @@ func (e Explanation) details(line func(name, text string)) {
 	for _, h := range e.Holds {
 		line("hold", fmt.Sprintf("%s %s", h.ID, words(strings.Join(append(slices.Clone(h.Digests), h.Inputs), " "), h.Reason)))
 	}
+	for _, b := range e.Backfills {
+		line("backfill", b.String())
+	}
 	for _, d := range e.Owed {
 		line("owed", words(fmt.Sprintf("%s since %s", d.Kind, moment(d.Since)), d.Refused))
 	}
