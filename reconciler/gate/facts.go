@@ -67,6 +67,10 @@ type Facts struct {
 	Unprobed  []string
 	Exception string
 
+	// Backfills is what earlier hotfixes of the release owe. It is only asked of
+	// what goes the normal flow.
+	Backfills []Backfill
+
 	Holds  []Hold
 	Paused Pause
 	Frozen Freeze

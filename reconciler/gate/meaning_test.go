@@ -64,6 +64,8 @@ func cells() []cell {
 		{"soak: too many errors", gate.Soaked, func(f *gate.Facts) { f.Upstream.Proven[0].Soak.Errors = 5 }, success, waits, waits, false},
 		{"soak: not begun", gate.Soaked, func(f *gate.Facts) { f.Upstream.Proven = nil }, success, waits, waits, false},
 		{"soak: unknown", gate.Soaked, func(f *gate.Facts) { f.Upstream.Unknown = away }, pending, waits, waits, true},
+		{"backfill: overdue", gate.Backfills, func(f *gate.Facts) { f.Backfills = overdue(gate.Answer{}) }, pending, waits, waits, false},
+		{"backfill: unknown", gate.Backfills, func(f *gate.Facts) { f.Backfills = overdue(gate.Answer{Yes: true, Unknown: away}) }, pending, waits, waits, true},
 		{"window: closed", gate.Window, func(f *gate.Facts) { f.Environment.Windows.Open[0].Cron = "0 8 * * FRI" }, success, waits, waits, false},
 		{"window: never opens", gate.Window, func(f *gate.Facts) { f.Environment.Windows.Open[0].Cron = "0 8 30 2 *" }, success, waits, waits, false},
 		{"window: unknown", gate.Window, func(f *gate.Facts) { f.Environment.Windows.Timezone = "Mars/Base" }, pending, waits, waits, true},

@@ -18,6 +18,7 @@ const (
 	Frozen    = "freeze"
 	Approvals = "approvals"
 	Order     = "order"
+	Backfills = "backfill"
 	Soaked    = "soak"
 	Window    = "window"
 	Owners    = "owners" // of a policy change only, see EvaluatePolicy
@@ -66,6 +67,7 @@ func precedence() []rule {
 		{"", [paths]bool{yes, yes, no, no}, yes, nil},
 		{Approvals, [paths]bool{yes, yes, no, yes}, yes, anytime(approvals)},
 		{Order, [paths]bool{yes, yes, no, no}, no, anytime(order)},
+		{Backfills, [paths]bool{yes, no, no, no}, no, backfilled},
 		{Soaked, [paths]bool{yes, yes, no, no}, no, soak},     // a hotfix: unless hotfix.waives lists it
 		{Window, [paths]bool{yes, yes, no, yes}, yes, window}, // a hotfix: unless hotfix.waives lists it
 	}
@@ -125,6 +127,8 @@ func (f Facts) notAsked(r rule) string {
 		return ""
 	case f.Rollback:
 		return "not asked again on the way back to what was stable here"
+	case f.path() == hotfix:
+		return "not asked of a hotfix"
 	}
 	return "not asked when a release is removed"
 }

@@ -13,7 +13,7 @@ import (
 func TestEveryGateIsListedInOrderOfPrecedence(t *testing.T) {
 	want := []string{
 		gate.Integrity, gate.Artifacts, gate.Render, gate.Probes, gate.HotfixRef, gate.Held, gate.Paused,
-		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Soaked, gate.Window,
+		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Backfills, gate.Soaked, gate.Window,
 	}
 	worst := promotion()
 	worst.Changes[0].PullRequest = nil
@@ -42,6 +42,7 @@ func spoilt() gate.Facts {
 	f.Checks = nil
 	f.Upstream.Proven = nil
 	f.Frozen.Frozen = true
+	f.Backfills = []gate.Backfill{{Name: "1.41.1 for INC-7", Deadline: now}}
 	f.Environment.Windows.Open[0].Cron = "0 8 * * FRI"
 	return f
 }
@@ -49,7 +50,7 @@ func spoilt() gate.Facts {
 func TestEachPathIsAskedWhatItsColumnSays(t *testing.T) {
 	builtin := []string{
 		gate.Integrity, gate.Artifacts, gate.Render, gate.Probes, gate.HotfixRef, gate.Held, gate.Paused,
-		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Soaked, gate.Window,
+		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Backfills, gate.Soaked, gate.Window,
 	}
 	const y, n = true, false
 	waivable := []string{"soak", "window", "freeze"}
@@ -57,28 +58,28 @@ func TestEachPathIsAskedWhatItsColumnSays(t *testing.T) {
 		edit  func(*gate.Facts)
 		asked []bool
 	}{
-		//                                                              integ art rend prob hotf hold paus freez test vali appr order soak wind
-		"standard": {func(*gate.Facts) {}, []bool{y, y, y, y, n, y, y, y, y, y, y, y, y, y}},
-		"hotfix":   {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, nil }, []bool{y, y, y, y, y, y, y, y, y, y, y, y, y, y}},
+		//                                                              integ art rend prob hotf hold paus freez test vali appr order back soak wind
+		"standard": {func(*gate.Facts) {}, []bool{y, y, y, y, n, y, y, y, y, y, y, y, y, y, y}},
+		"hotfix":   {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, nil }, []bool{y, y, y, y, y, y, y, y, y, y, y, y, n, y, y}},
 		"hotfix, soak waived": {func(f *gate.Facts) { f.Class = schemas.ChangeHotfix },
-			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, n, y}},
+			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, n, n, y}},
 		"hotfix, window waived": {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, []string{"window"} },
-			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, y, n}},
+			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, n, y, n}},
 		"hotfix, freeze waived": {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, []string{"freeze"} },
-			[]bool{y, y, y, y, y, y, y, n, y, y, y, y, y, y}},
+			[]bool{y, y, y, y, y, y, y, n, y, y, y, y, n, y, y}},
 		"standard, all waived for hotfixes": {func(f *gate.Facts) { f.Environment.Hotfix.Waives = waivable },
-			[]bool{y, y, y, y, n, y, y, y, y, y, y, y, y, y}},
-		"rollback": {func(f *gate.Facts) { f.Rollback = true }, []bool{y, y, y, n, n, y, n, n, n, n, n, n, n, n}},
-		"removal":  {func(f *gate.Facts) { f.Retired = true }, []bool{y, n, n, n, n, n, y, y, n, n, y, n, n, y}},
+			[]bool{y, y, y, y, n, y, y, y, y, y, y, y, y, y, y}},
+		"rollback": {func(f *gate.Facts) { f.Rollback = true }, []bool{y, y, y, n, n, y, n, n, n, n, n, n, n, n, n}},
+		"removal":  {func(f *gate.Facts) { f.Retired = true }, []bool{y, n, n, n, n, n, y, y, n, n, y, n, n, n, y}},
 		"removal of a hotfix": {func(f *gate.Facts) {
 			f.Retired, f.Class, f.Environment.Hotfix.Waives = true, schemas.ChangeHotfix, waivable
-		}, []bool{y, n, n, n, n, n, y, y, n, n, y, n, n, y}},
-		"first": {func(f *gate.Facts) { f.First = true }, []bool{y, y, y, n, n, y, y, y, y, y, y, n, n, y}},
+		}, []bool{y, n, n, n, n, n, y, y, n, n, y, n, n, n, y}},
+		"first": {func(f *gate.Facts) { f.First = true }, []bool{y, y, y, n, n, y, y, y, y, y, y, n, n, n, y}},
 		"first, nothing asked": {func(f *gate.Facts) {
 			f.First, f.Class = true, schemas.ChangeHotfix
 			f.Environment = schemas.Environment{Name: "dev"}
 			f.Environment.Checks = promotion().Environment.Checks
-		}, []bool{n, y, y, n, n, y, y, y, y, y, n, n, n, n}},
+		}, []bool{n, y, y, n, n, y, y, y, y, y, n, n, n, n, n}},
 	}
 	for name, column := range columns {
 		f := spoilt()

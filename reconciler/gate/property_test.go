@@ -149,6 +149,7 @@ func setbacks() []setback {
 			f.Environment.Windows.Freezes = freezes("2026-11-23", "2026-11-23")
 		}},
 		{"window closed", func(f *gate.Facts, _ *rand.Rand) { f.Environment.Windows.Open[0].Cron = "0 13 * * *" }},
+		{"hotfix overdue", func(f *gate.Facts, _ *rand.Rand) { f.Backfills = append(f.Backfills, overdue(gate.Answer{})...) }},
 		{"soak too short", func(f *gate.Facts, _ *rand.Rand) {
 			for i := range f.Upstream.Proven {
 				f.Upstream.Proven[i].Soak.Healthy /= 2
