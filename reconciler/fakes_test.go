@@ -92,6 +92,8 @@ type world struct {
 	proposals []environments.Proposal
 	statuses  []string
 
+	// brings lists by inputs the artifacts whose sources theirs contains.
+	brings   map[string][]string
 	hotfixes map[string]bool // inputs whose release file says that they are one
 
 	salt   string // what another version of the renderer would do differently
@@ -143,7 +145,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{
 		t: t, byPort: map[string]int{}, decoded: map[release.Key]decoded{}, docs: map[string]document{}, live: map[release.Key]runs{},
 		sick: map[string]bool{}, hotfixes: map[string]bool{}, badRates: map[string]float64{}, evidence: map[string]string{}, hang: map[release.Key]bool{},
-		byHand: map[release.Key]string{},
+		byHand: map[release.Key]string{}, brings: map[string][]string{},
 	}
 	production := schemas.Environment{
 		Name: "production", Namespace: "{service}-{environment}",
@@ -408,7 +410,7 @@ func (w *world) Facts(ctx context.Context, rules environments.Rules, c environme
 	facts := gate.Facts{
 		Environment: environment, First: rules.First(c.Key.Environment), Merged: c.PullRequest == nil, Retired: c.Retired,
 		Inputs: c.Want.Revision.Inputs, Revision: c.Want.Revision.ID, BaseTree: "tree",
-		Artifacts: []gate.Artifact{{Image: "registry.example.com/checkout", Digest: digest(c.Want.Revision.Inputs)}},
+		Artifacts: []gate.Artifact{{Image: "registry.example.com/checkout", Digest: digest(c.Want.Revision.Inputs), Repository: "acme/checkout", SourceCommit: "source-" + c.Want.Revision.Inputs}},
 	}
 	if facts.Class = schemas.ChangeStandard; w.hotfixes[facts.Inputs] {
 		facts.Class, facts.Incident = schemas.ChangeHotfix, "INC-7"
@@ -441,6 +443,22 @@ func reviewed(commit string) gate.Change {
 		}},
 		Commits: []forge.PullRequestCommit{{Commit: "head"}}, Writers: map[int64]bool{11: true}, BaseRecord: gate.RecordTold,
 	}
+}
+
+// Backfilled goes by what the test says that sources contain.
+func (w *world) Backfilled(ctx context.Context, promoted, owed []release.Source) gate.Answer {
+	defer w.enter()()
+	if _, err := w.call(ctx, "Facts.Backfilled", false); err != nil {
+		return gate.Answer{Unknown: err.Error()}
+	}
+	if w.forgeAway != "" {
+		return gate.Answer{Unknown: w.forgeAway}
+	}
+	contained := w.brings[strings.TrimPrefix(promoted[0].Commit, "source-")]
+	if !slices.Contains(contained, strings.TrimPrefix(owed[0].Commit, "source-")) {
+		return gate.Answer{Reason: "it is not in it"}
+	}
+	return gate.Answer{Yes: true}
 }
 
 func (w *world) Proposals(ctx context.Context, _ environments.Rules) ([]environments.Proposal, error) {

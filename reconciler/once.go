@@ -51,7 +51,7 @@ func (c *Reconciler) Once(ctx context.Context, key release.Key) (time.Time, erro
 		c.failed(key, err)
 		return time.Time{}, err
 	}
-	err = errors.Join(p.follow(ctx), p.look(ctx), p.measure(ctx), p.prove(ctx), p.soak(ctx))
+	err = errors.Join(p.follow(ctx), p.look(ctx), p.measure(ctx), p.prove(ctx), p.soak(ctx), p.settleBackfills(ctx))
 	p.apply(release.Tick{})
 	if unsaved := p.save(ctx); unsaved != nil {
 		err = errors.Join(err, unsaved)
@@ -105,6 +105,7 @@ func (p *pass) save(ctx context.Context) error {
 		p.Log.Info("release moved", "release", p.key.String(),
 			"from", string(m.from), "to", string(m.to), "weight", m.weight, "reason", m.reason)
 	}
+	p.sayBackfills()
 	p.moved = p.moved || len(p.moves) > 0
 	p.saved, p.moves = saved, nil
 	return nil

@@ -30,6 +30,9 @@ func (p *pass) plan(ctx context.Context, q release.Query, judged *release.Judged
 	environment, _ := p.rules.Policy.Environment(p.key.Environment)
 	judged.Plan = planOf(environment, p.rules.Services[p.key.Service], judged.Promotion.Class)
 	judged.Workload, judged.Manifest = output.WorkloadHash, output.ManifestHash
+	if p.rules.First(p.key.Environment) {
+		judged.Plan.Backfill = 0 // nothing is asked there that a hotfix could go without
+	}
 	if p.record.Stable == nil {
 		judged.Plan.Steps = []int{100}
 		return nil
@@ -88,7 +91,12 @@ func planOf(e schemas.Environment, s schemas.Service, class string) release.Plan
 	limits.IncreasePoints = e.Rollback.ErrorRateIncreasePoints
 	limits.MaxErrorRate = float64(e.Rollback.MaxErrorRate) / 100
 	steps, interval := pace(e, class)
+	exception, backfill := class == schemas.ChangeHotfix, time.Duration(0)
+	if exception {
+		backfill = e.Hotfix.Backfill.Std()
+	}
 	return release.Plan{
+		Exception: exception, Backfill: backfill,
 		Steps: steps, Interval: interval,
 		Prepare: prepareTime, Deadline: e.Rollout.Deadline.Std(), Window: e.Rollback.Window.Std(),
 		Measured: s.Metrics.Errors != nil, Limits: limits, Silence: silence,

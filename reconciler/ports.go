@@ -46,6 +46,9 @@ type Releases interface {
 type Facts interface {
 	Facts(ctx context.Context, rules environments.Rules, c environments.Candidate, now time.Time) (gate.Facts, error)
 	Proposals(ctx context.Context, rules environments.Rules) ([]environments.Proposal, error)
+	// Backfilled says whether what is owed is on the default branch of its
+	// repository and in what was promoted. What could not be asked is unknown.
+	Backfilled(ctx context.Context, promoted, owed []release.Source) gate.Answer
 }
 
 // A Renderer builds manifests. The same input gives the same output.

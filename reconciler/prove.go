@@ -128,6 +128,7 @@ func (p *pass) ask(ctx context.Context, q release.Query, judged *release.Judged,
 	judged.Outcome = outcome(summary.Outcome)
 	judged.Promotion = promotion(q.Want.Promotion, facts, p.git.Policy)
 	judged.Reviewed = p.reviewed(q, facts)
+	judged.Sources = sources(facts.Artifacts)
 	judged.Decision = decision(*judged, output, results)
 	if !summary.NextCheck.IsZero() && summary.NextCheck.Before(judged.Recheck) {
 		judged.Recheck = summary.NextCheck
@@ -191,6 +192,7 @@ func (p *pass) facts(ctx context.Context, c environments.Candidate, trusted *rel
 		Frozen: p.of.Control.Frozen != "", Reason: p.of.Control.Frozen, Path: environments.FreezePath(p.key.Environment),
 	}
 	facts.Holds = p.holds()
+	facts.Backfills = p.backfills(ctx, facts)
 	return facts, nil
 }
 

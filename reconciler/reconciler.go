@@ -57,7 +57,9 @@ type Reconciler struct {
 	failures map[release.Key]int
 	asks     map[release.Key]ask
 	// unpaid is when to try again, during a rollout, what is owed and failed.
-	unpaid  map[release.Key]time.Time
+	unpaid map[release.Key]time.Time
+	// repays is when to ask again whether a hotfix was backfilled, by its id.
+	repays  map[string]time.Time
 	watches map[release.Key]watch
 	// rounds has when each part of the loop that is at work now began.
 	rounds map[string]time.Time
@@ -72,7 +74,7 @@ func New(cfg Config) *Reconciler {
 	}
 	return &Reconciler{
 		Config: cfg, queue: newQueue(), records: map[release.Key]stored{},
-		failures: map[release.Key]int{}, asks: map[release.Key]ask{}, unpaid: map[release.Key]time.Time{},
+		failures: map[release.Key]int{}, asks: map[release.Key]ask{}, unpaid: map[release.Key]time.Time{}, repays: map[string]time.Time{},
 		watches: map[release.Key]watch{}, announced: map[string]string{}, rounds: map[string]time.Time{},
 	}
 }

@@ -197,7 +197,6 @@ environments:
 	}
 	assert.Equal(t, []string{
 		"sluice.yaml:8:20: warning: environments[1].maxConcurrent is not enforced by this version; do not rely on it yet",
-		"sluice.yaml:11:48: warning: environments[1].hotfix.backfill is not enforced by this version; do not rely on it yet",
 		"sluice.yaml:14:54: warning: environments[1].checks[1].alerts is not enforced by this version; do not rely on it yet",
 	}, got)
 }

@@ -107,6 +107,9 @@ func message(e release.Evidence) string {
 	if e.Candidate != nil && e.Candidate.Revision.Version != "" {
 		subject = e.Candidate.Revision.Version + " " + subject
 	}
+	if e.Backfill != nil {
+		subject = "backfill of hotfix " + e.Backfill.Name() + " " + subject
+	}
 	return strings.TrimSpace(fmt.Sprintf("%s: %s\n\n%s", e.Release, subject, e.Reason))
 }
 
@@ -117,6 +120,9 @@ func (l *Ledger) trailers(e release.Evidence) []gitsource.Trailer {
 		for _, a := range e.Candidate.Revision.Artifacts {
 			out = append(out, gitsource.Trailer{Key: "Artifact-Digest", Value: a.Digest})
 		}
+	}
+	if e.Backfill != nil {
+		out = append(out, gitsource.Trailer{Key: "Exception", Value: strings.TrimSpace(e.Backfill.Class + " " + e.Backfill.Incident)})
 	}
 	if e.Hold != nil {
 		out = append(out, gitsource.Trailer{Key: "Rollback-Id", Value: e.Hold.ID})

@@ -51,6 +51,8 @@ func revision(e release.Evidence) string {
 	switch {
 	case e.Candidate != nil:
 		return e.Candidate.Revision.ID
+	case e.Backfill != nil:
+		return e.Backfill.Inputs[:min(8, len(e.Backfill.Inputs))]
 	case e.Hold != nil:
 		return e.Hold.Inputs[:min(8, len(e.Hold.Inputs))]
 	}
