@@ -29,7 +29,7 @@ func (p *pass) backfills(ctx context.Context, facts gate.Facts) []gate.Backfill 
 	for _, b := range p.record.Backfills {
 		owed := gate.Backfill{Name: b.Name(), Deadline: b.Deadline, URL: b.URL, Contained: p.Facts.Backfilled(ctx, promoted, b.Sources)}
 		for _, s := range b.Sources {
-			owed.Sources = append(owed.Sources, gate.Source{Repository: s.Repository, Commit: s.Commit})
+			owed.Sources = append(owed.Sources, gate.BuiltFrom{Repository: s.Repository, Commit: s.Commit})
 		}
 		out = append(out, owed)
 	}

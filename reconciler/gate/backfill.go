@@ -11,14 +11,14 @@ type Backfill struct {
 	Name     string // version and incident
 	Deadline time.Time
 	// Sources is what it was built from.
-	Sources []Source
+	Sources []BuiltFrom
 	// Contained: that is on its default branch and in the candidate.
 	Contained Answer
 	URL       string
 }
 
-// A Source is a commit of a source repository.
-type Source struct{ Repository, Commit string }
+// A BuiltFrom is a commit of a source repository.
+type BuiltFrom struct{ Repository, Commit string }
 
 // backfilled: no hotfix is overdue, or the candidate is what pays for it. What is
 // merged while one is overdue waits instead of being rejected: the promotion that

@@ -14,7 +14,7 @@ import (
 func overdue(contained gate.Answer) []gate.Backfill {
 	return []gate.Backfill{{
 		Name: "1.41.1 for INC-7", Deadline: now, Contained: contained, URL: "https://forge.example.com/9",
-		Sources: []gate.Source{{Repository: source, Commit: sourceCommit}},
+		Sources: []gate.BuiltFrom{{Repository: source, Commit: sourceCommit}},
 	}}
 }
 
