@@ -73,14 +73,19 @@ func (c *Reconciler) newPass(ctx context.Context, key release.Key) (*pass, error
 	if err != nil {
 		return nil, err
 	}
+	return c.passOver(key, saved, now), nil
+}
+
+func (c *Reconciler) passOver(key release.Key, saved stored, now time.Time) *pass {
 	git, _ := c.known()
 	p := &pass{Reconciler: c, key: key, now: now, git: git, of: git.Releases[key.String()], saved: saved, record: saved.record}
+	var err error
 	if p.rules, err = c.Releases.Rules(git.Policy); err != nil {
 		p.lost = fmt.Errorf("read the policy in force: %w", err)
-		return p, nil
+		return p
 	}
 	p.planned, p.lost = locate(p.rules, key)
-	return p, nil
+	return p
 }
 
 // apply moves the record on.
