@@ -29,12 +29,16 @@ type codedError struct {
 func (e codedError) Error() string { return e.err.Error() }
 func (e codedError) Unwrap() error { return e.err }
 
+// errDenied ends a command with exit code 1 after the answer was printed, which
+// is no.
+var errDenied = errors.New("denied")
+
 func exitCode(err error, stderr io.Writer) int {
 	var coded codedError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return exitOK
-	case errors.Is(err, errInvalid):
+	case errors.Is(err, errInvalid), errors.Is(err, errDenied):
 		return exitFailed
 	case errors.Is(err, errPending):
 		return exitPending
