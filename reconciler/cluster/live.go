@@ -10,6 +10,7 @@ import (
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -58,6 +59,7 @@ type live struct {
 	selector map[string]string
 	route    *routeFacts
 	pod      *analysis.Pod
+	podSet   labels.Set // a pod's labels, which Services select by
 	slice    *sliceFacts
 }
 

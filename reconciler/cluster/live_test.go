@@ -18,7 +18,7 @@ func pod(t testing.TB, name, revision, status string) *unstructured.Unstructured
 	return object(t, fmt.Sprintf(`
 apiVersion: v1
 kind: Pod
-metadata: {name: %s, namespace: shop, labels: {sluice.dev/release: production.checkout, sluice.dev/revision: %s}}
+metadata: {name: %s, namespace: shop, labels: {app: checkout, sluice.dev/release: production.checkout, sluice.dev/revision: %s}}
 status: %s`, name, revision, status))
 }
 

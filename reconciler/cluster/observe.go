@@ -132,14 +132,16 @@ func (p *pass) revisions() []string {
 
 func (c *Cluster) revisionStatus(p *pass, revision string) release.RevisionStatus {
 	s := release.RevisionStatus{Replicas: p.size[revision], Pods: p.pods(revision)}
-	s.Endpoints = p.readyPods(revision)
+	apex := p.apex(revision)
+	s.Endpoints = p.readyBehind(apex, revision)
 	if p.options.Traffic == Gateway {
 		s.Endpoints = p.endpoints(revision)
 	}
 	s.Readiness, s.Reason = c.readiness(p, revision)
-	if s.Readiness == release.Ready && s.Endpoints < max(1, p.front[revision]) && p.options.Traffic == Gateway && p.exists(revision) {
+	need := max(1, p.sizeBehind(apex, revision))
+	if s.Readiness == release.Ready && s.Endpoints < need && p.options.Traffic == Gateway && p.exists(revision) {
 		s.Readiness = release.InProgress
-		s.Reason = fmt.Sprintf("its Service has %d of %d endpoints yet", s.Endpoints, max(1, p.front[revision]))
+		s.Reason = fmt.Sprintf("its Service has %d of %d endpoints yet", s.Endpoints, need)
 	}
 	return s
 }
@@ -273,7 +275,7 @@ func (p *pass) countedWeight() int {
 // countedShare is the percentage of the ready pods that are the candidate's.
 func (p *pass) countedShare() float64 {
 	t := p.state.Traffic
-	candidate, stable := p.readyPods(t.Candidate), p.readyPods(t.Stable)
+	candidate, stable := p.readyBehind(p.apex(t.Candidate), t.Candidate), p.readyBehind(p.apex(t.Stable), t.Stable)
 	if t.Candidate == "" || candidate+stable == 0 {
 		return 0
 	}

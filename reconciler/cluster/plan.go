@@ -68,18 +68,18 @@ type plan struct {
 	request
 	seen map[identity]*live
 
-	objects []*wanted      // in stages, without the route
-	route   *wanted        // nil when none is rendered
-	open    bool           // the route can be written: somebody is there to get its traffic
-	size    map[string]int // pods, by revision
-	front   map[string]int // those of them that the apex Service selects
-	held    string         // why traffic is not as the State wants it
+	objects []*wanted         // in stages, without the route
+	route   *wanted           // nil when none is rendered
+	open    bool              // the route can be written: somebody is there to get its traffic
+	size    map[string]int    // pods, by revision
+	groups  map[string][]pods // the same, by workload
+	held    string            // why traffic is not as the State wants it
 	ids     map[identity]bool
 	pinned  []identity // Services that select one revision
 }
 
 func newPlan(r request, seen map[identity]*live) (*plan, error) {
-	p := &plan{request: r, seen: seen, size: map[string]int{}, front: map[string]int{}, ids: map[identity]bool{}}
+	p := &plan{request: r, seen: seen, size: map[string]int{}, groups: map[string][]pods{}, ids: map[identity]bool{}}
 	if r.state.Retired {
 		return p, nil
 	}

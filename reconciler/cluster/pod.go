@@ -22,7 +22,7 @@ func (l *live) readPod(u *unstructured.Unstructured) error {
 	}
 	pod.Name = l.Name
 	facts := podFacts(&pod)
-	l.pod = &facts
+	l.pod, l.podSet = &facts, u.GetLabels()
 	return nil
 }
 

@@ -26,8 +26,8 @@ func sized(p *plan, w release.Workload, objects []*unstructured.Unstructured) []
 	}
 	for _, o := range copies {
 		kind := identify(o).groupKind()
-		if kind != kindDeployment && kind != kindStatefulSet {
-			continue
+		if kind != kindDeployment && kind != kindStatefulSet || p.ids[identify(o)] {
+			continue // one object for all revisions, such as a StatefulSet, is the first one's
 		}
 		before := p.size[w.Revision]
 		scaler, foreign := scalerOf(o, copies)
@@ -41,25 +41,57 @@ func sized(p *plan, w release.Workload, objects []*unstructured.Unstructured) []
 		default:
 			p.scale(w, o)
 		}
-		if p.fronted(w.Revision, o) {
-			p.front[w.Revision] += p.size[w.Revision] - before
-		}
+		set, _, _ := unstructured.NestedStringMap(o.Object, "spec", "template", "metadata", "labels")
+		p.groups[w.Revision] = append(p.groups[w.Revision], pods{set, p.size[w.Revision] - before})
 	}
 	return copies
 }
 
-// fronted reports a workload whose pods the apex Service selects. A worker beside
-// it has pods too, and no endpoints.
-func (p *plan) fronted(revision string, workload *unstructured.Unstructured) bool {
-	pods, _, _ := unstructured.NestedStringMap(workload.Object, "spec", "template", "metadata", "labels")
+// pods are those of one workload.
+type pods struct {
+	labels labels.Set
+	n      int
+}
+
+// apex selects the pods in front of which the apex Service is, of any revision. A
+// worker beside them has pods too, and no endpoints. Without a Service it is all.
+func (p *plan) apex(revision string) labels.Selector {
 	for _, o := range p.manifests[revision].Shared {
-		if identify(o) != serviceIdentity(p.options.Namespace, p.options.Service) {
-			continue
+		if identify(o) == serviceIdentity(p.options.Namespace, p.options.Service) {
+			return selectorOf(o)
 		}
-		selector, _, _ := unstructured.NestedStringMap(o.Object, "spec", "selector")
-		return len(selector) > 0 && labels.SelectorFromSet(selector).Matches(labels.Set(pods))
 	}
-	return false
+	return labels.Everything()
+}
+
+// selectorOf is what a Service selects as it is rendered; nothing for endpoints by
+// hand.
+func selectorOf(service *unstructured.Unstructured) labels.Selector {
+	selector, _, _ := unstructured.NestedStringMap(service.Object, "spec", "selector")
+	if len(selector) == 0 {
+		return labels.Nothing()
+	}
+	return labels.SelectorFromSet(selector)
+}
+
+// sizeBehind is how many pods of a revision there will be behind a Service, and
+// readyBehind how many are ready.
+func (p *plan) sizeBehind(service labels.Selector, revision string) (n int) {
+	for _, group := range p.groups[revision] {
+		if service.Matches(group.labels) {
+			n += group.n
+		}
+	}
+	return n
+}
+
+func (p *plan) readyBehind(service labels.Selector, revision string) (n int) {
+	for _, l := range p.seen {
+		if l.pod != nil && l.pod.Ready && l.DeletionTimestamp == nil && l.revision() == revision && service.Matches(l.podSet) {
+			n++
+		}
+	}
+	return n
 }
 
 // scalerOf finds the autoscaler of a workload; foreign says that something

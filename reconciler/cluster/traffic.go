@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/sluice-cd/sluice/reconciler/render"
 )
@@ -154,7 +155,7 @@ func (p *plan) need(s share) int {
 	}
 	total := p.endpoints(t.Stable)
 	need := max(1, int(math.Ceil(float64(total*s.percent)/100)))
-	if size := p.front[s.revision]; size > 0 {
+	if size := p.sizeBehind(p.apex(s.revision), s.revision); size > 0 {
 		return min(need, size) // its own upper bound is as much as it can ever have
 	}
 	return need
@@ -197,7 +198,7 @@ func (p *plan) addService(o *unstructured.Unstructured, report render.Report) er
 func (p *plan) pin(o *unstructured.Unstructured) {
 	live := p.seen[identify(o)]
 	want, both := p.serving()
-	if live != nil && !p.mayPin(live.selector[labelRevision], want, both) {
+	if live != nil && !p.mayPin(selectorOf(o), live.selector[labelRevision], want, both) {
 		want = live.selector[labelRevision]
 		both = want == ""
 		if both && live.selector[labelRelease] == "" {
@@ -229,32 +230,26 @@ func (p *plan) serving() (revision string, both bool) {
 }
 
 // mayPin reports whether a Service may change its selector: only towards
-// revisions that have ready pods, since a Service without endpoints fails
-// every call.
-func (p *plan) mayPin(from, to string, both bool) bool {
+// revisions that have ready pods behind it, since a Service without endpoints
+// fails every call.
+func (p *plan) mayPin(service labels.Selector, from, to string, both bool) bool {
 	if both || from == to || from == noRevision || to == noRevision {
 		return true
 	}
-	need := 1
-	if p.options.Traffic == Replicas && to == p.state.Traffic.Candidate || len(p.former) > 0 {
-		need = max(1, p.size[to])
+	ready, need := p.readyBehind(service, to), 1
+	switch {
+	case len(p.former) > 0: // what is not behind it is replaced with it
+		ready, need = p.readyPods(to), max(1, p.size[to])
+	case p.options.Traffic == Replicas && to == p.state.Traffic.Candidate:
+		need = max(1, p.sizeBehind(service, to))
 	}
-	ready := p.readyPods(to)
 	if ready < need && p.held == "" {
 		p.held = fmt.Sprintf("revision %s has %d ready pods and needs %d to be selected", to, ready, need)
 	}
 	return ready >= need
 }
 
-func (p *plan) readyPods(revision string) int {
-	n := 0
-	for _, l := range p.seen {
-		if l.pod != nil && l.pod.Ready && l.DeletionTimestamp == nil && l.revision() == revision {
-			n++
-		}
-	}
-	return n
-}
+func (p *plan) readyPods(revision string) int { return p.readyBehind(labels.Everything(), revision) }
 
 func setSelector(o *unstructured.Unstructured, name, value string) {
 	selector, _, _ := unstructured.NestedStringMap(o.Object, "spec", "selector")
