@@ -276,8 +276,12 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 		seen[key.Value] = true
 		at := join(path, key.Value)
 		d.note(at, positioned(key, value))
-		if v.Type().Field(index).Tag.Get("sluice") != "multiline" && !d.isOneLine(at, value) {
+		tag := v.Type().Field(index).Tag.Get("sluice")
+		if tag != "multiline" && !d.isOneLine(at, value) {
 			continue
+		}
+		if tag == "whole" { // a list of what is accepted must not keep what nobody wrote
+			v.Field(index).SetZero()
 		}
 		d.value(at, value, v.Field(index))
 	}

@@ -75,6 +75,20 @@ environments:
 	assert.Equal(t, []string{"two-e2e"}, gates(three))
 }
 
+func TestWrittenProvenanceAcceptsOnlyWhatItLists(t *testing.T) {
+	p := decodePolicy(t, emptyPolicy+`
+environments:
+  - name: one
+  - name: two
+    provenance: {check: {name: image, app: shop-ci}}
+  - name: three
+`)
+	two, _ := p.Environment("two")
+	assert.Equal(t, &schemas.Provenance{Check: &schemas.ProvenanceCheck{Name: "image", App: "shop-ci"}}, two.Provenance)
+	three, _ := p.Environment("three")
+	assert.Equal(t, &schemas.Provenance{Attestation: true}, three.Provenance)
+}
+
 func TestAppendingAnEnvironmentLoosensNoOther(t *testing.T) {
 	three := decodePolicy(t, emptyPolicy+"environments: [{name: dev}, {name: staging}, {name: production}]")
 	four := decodePolicy(t, emptyPolicy+"environments: [{name: dev}, {name: staging}, {name: production}, {name: production-us}]")

@@ -78,6 +78,8 @@ func laterEnvironment() Environment {
 	return Environment{
 		Namespace: "{service}-{environment}",
 		Approvals: Approvals{Standard: 1, Breaking: 2, Security: 2, Hotfix: 2},
+		// What needs no setting up but a step of the build.
+		Provenance: &Provenance{Attestation: true},
 		Checks: []Check{
 			{Gate: "tests", On: OnSource, Name: "test", App: defaultApp},
 			{Gate: "sast", On: OnSource, Name: "sast", App: defaultApp, Alerts: &Alerts{Severity: "high"}},

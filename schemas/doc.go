@@ -6,7 +6,8 @@
 //
 // Decoding starts from POL-007's numbers, so leaving a setting out never
 // loosens it. Mappings are merged over the defaults key by key; a list that is
-// written replaces the default list as a whole; a key without a value is an
+// written, and provenance, which is a list of what is accepted, replaces its
+// default as a whole; a key without a value is an
 // error, since it would be read as "none" by one reader and as "default" by
 // another. A policy without environments has dev, staging and production.
 //
@@ -15,7 +16,7 @@
 //   - The first environment is where an artifact arrives. It is deployed in one
 //     step and asks for nothing: no approvals, checks, windows, verification.
 //   - Every later environment starts with all of POL-007: approvals, checks,
-//     windows, canary steps, rollback triggers, verification. Staging is held to
+//     provenance, windows, canary steps, rollback triggers, verification. Staging is held to
 //     the same rules as production unless the policy says otherwise, because a
 //     rule that follows the position "last" would loosen production as soon as
 //     somebody appends an environment after it.

@@ -12,7 +12,7 @@ func (p Policy) NotEnforced() Problems {
 	for i, e := range p.Environments {
 		at := fmt.Sprintf("environments[%d]", i)
 		for _, setting := range []string{
-			"provenance", "verification", "maxConcurrent",
+			"verification", "maxConcurrent",
 			"rollback.latencyP99IncreasePercent",
 		} {
 			p.origin.warn(&ps, at+"."+setting)

@@ -58,9 +58,10 @@ type Environment struct {
 	// Template; {service} and {environment} are replaced. Default: {service}-{environment}.
 	Namespace string `json:"namespace,omitempty"`
 	// The condition to leave this environment.
-	Soak       *Soak       `json:"soak,omitempty"`
-	Approvals  Approvals   `json:"approvals,omitzero"`
-	Provenance *Provenance `json:"provenance,omitempty"`
+	Soak      *Soak     `json:"soak,omitempty"`
+	Approvals Approvals `json:"approvals,omitzero"`
+	// What is written replaces the default as a whole. Default: the forge's attestation.
+	Provenance *Provenance `json:"provenance,omitempty" sluice:"whole"`
 	// A list that is written replaces the default list as a whole.
 	Checks       []Check           `json:"checks,omitempty"`
 	Windows      Windows           `json:"windows,omitzero"`
@@ -122,11 +123,12 @@ func (a Approvals) For(change string) int {
 	return max(a.Standard, a.Breaking, a.Security, a.Hotfix)
 }
 
-// Provenance says which proofs tie a digest to artifact.source.commit. One of them is enough.
+// Provenance says which proofs tie a digest to artifact.source.commit. One of them is
+// enough; without any, a promotion waits.
 type Provenance struct {
-	// Keys that may sign an in-toto provenance statement.
+	// Keys that may sign an in-toto statement with SLSA provenance in provenance/<service>/sha256-<digits>.jsonl of this repository.
 	Keys []ProvenanceKey `json:"keys,omitempty"`
-	// Whether the forge's own attestation for the digest is accepted.
+	// Whether an attestation that the forge keeps for the digest in the source repository is accepted. That the forge keeps it there is what counts: its signature is not verified, so whoever may write attestations to that repository is trusted.
 	Attestation bool `json:"attestation,omitempty"`
 	// A check on the source commit whose external id is the digest.
 	Check *ProvenanceCheck `json:"check,omitempty"`
@@ -135,14 +137,15 @@ type Provenance struct {
 // ProvenanceKey is a public key that may sign provenance statements.
 type ProvenanceKey struct {
 	Name string `json:"name" jsonschema:"required"`
-	// PEM.
+	// PEM. ECDSA, Ed25519, or RSA of at least 2048 bits.
 	PublicKey string `json:"publicKey" sluice:"multiline" jsonschema:"required"`
 }
 
 // ProvenanceCheck names the check run whose external id is the digest.
 type ProvenanceCheck struct {
 	Name string `json:"name" jsonschema:"required"`
-	App  string `json:"app" jsonschema:"required"`
+	// Slug or id of the app that must have written it. Whoever can act as this app in the source repository is trusted; with github-actions that is every workflow there that may write checks.
+	App string `json:"app" jsonschema:"required"`
 }
 
 // Check is a check run or status that must have concluded with success.

@@ -34,9 +34,11 @@ func TestEmptyPolicyIsTheStrictOne(t *testing.T) {
 	assert.Equal(t, 30*time.Minute, production.Rollback.Window.Std())
 	assert.Equal(t, []string{"tests", "sast", "contract-tests", "validate", "staging-e2e"}, gates(production))
 	assert.Nil(t, production.Soak)
+	assert.Equal(t, &schemas.Provenance{Attestation: true}, production.Provenance)
 
 	staging, _ := p.Environment("staging")
 	assert.Equal(t, production.Approvals, staging.Approvals)
+	assert.Equal(t, production.Provenance, staging.Provenance)
 	require.NotNil(t, staging.Soak)
 	assert.Equal(t, 15*time.Minute, staging.Soak.Duration.Std())
 	assert.Equal(t, []string{"tests", "sast", "contract-tests", "validate"}, gates(staging))
@@ -44,6 +46,7 @@ func TestEmptyPolicyIsTheStrictOne(t *testing.T) {
 	dev, _ := p.Environment("dev")
 	assert.Zero(t, dev.Approvals)
 	assert.Empty(t, dev.Checks)
+	assert.Nil(t, dev.Provenance)
 	assert.Equal(t, []int{100}, dev.Rollout.Steps)
 	assert.Equal(t, "checkout-dev", dev.NamespaceFor("checkout"))
 }

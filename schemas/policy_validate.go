@@ -94,20 +94,6 @@ func (a Approvals) validate(ps *Problems, at string) {
 	}
 }
 
-func (p Provenance) validate(ps *Problems, at string) {
-	if len(p.Keys) == 0 && !p.Attestation && p.Check == nil {
-		ps.add(at, "give keys, attestation: true or a check", "provenance accepts no proof at all")
-	}
-	for i, k := range p.Keys {
-		if k.Name == "" || !strings.HasPrefix(strings.TrimSpace(k.PublicKey), "-----BEGIN PUBLIC KEY-----") {
-			ps.add(fmt.Sprintf("%s.keys[%d]", at, i), "give name and publicKey in PEM", "the key is not complete")
-		}
-	}
-	if p.Check != nil && (p.Check.Name == "" || p.Check.App == "") {
-		ps.add(at+".check", "give both name and app", "the check is not complete")
-	}
-}
-
 func validateChecks(ps *Problems, at string, checks []Check, earlier map[string]bool) {
 	gates := map[string]bool{}
 	for i, c := range checks {

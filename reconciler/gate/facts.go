@@ -51,6 +51,9 @@ type Facts struct {
 	BaseTree  string
 	Upstream  Upstream
 
+	// Origins has one entry for each artifact.
+	Origins []Origin
+
 	// Checks has the facts of each check of the policy, by its gate.
 	Checks map[string]CheckFacts
 

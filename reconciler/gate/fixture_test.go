@@ -15,6 +15,7 @@ import (
 const (
 	environments  = "acme/environments"
 	source        = "acme/checkout"
+	home          = "github.com/acme/checkout"
 	releasers     = "acme/releasers"
 	head          = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	earlierHead   = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -53,6 +54,10 @@ func promotion() gate.Facts {
 		Environment: schemas.Environment{
 			Name:      "production",
 			Approvals: schemas.Approvals{Standard: 1, Breaking: 2, Security: 2, Hotfix: 2, Teams: []string{releasers}},
+			Provenance: &schemas.Provenance{
+				Keys: []schemas.ProvenanceKey{{Name: "build"}}, Attestation: true,
+				Check: &schemas.ProvenanceCheck{Name: "image", App: "github-actions"},
+			},
 			Checks: []schemas.Check{
 				{Gate: "tests", On: schemas.OnSource, Name: "test", App: "github-actions"},
 				{Gate: "validate", On: schemas.OnMerge, Name: "validate", App: "github-actions"},
@@ -87,6 +92,10 @@ func promotion() gate.Facts {
 			Soak:         &schemas.Soak{Duration: schemas.Duration(15 * time.Minute), ErrorRateIncreasePoints: 0.1, MinRequests: 500},
 			MaxErrorRate: 1, Metered: true,
 		},
+		Origins: []gate.Origin{{
+			Digest: digest, Repository: source, Commit: sourceCommit, Home: home, Contained: gate.Answer{Yes: true},
+			Statements: []gate.Statement{signed(sourceCommit)},
+		}},
 		Checks: map[string]gate.CheckFacts{
 			"tests": {Subjects: []gate.Subject{{
 				Repository: source,
@@ -101,6 +110,11 @@ func promotion() gate.Facts {
 			}}},
 		},
 	}
+}
+
+// signed is a statement by the policy's key that the artifact was built from a commit.
+func signed(commit string) gate.Statement {
+	return gate.Statement{Key: "build", Digests: []string{otherDigest, digest}, Repository: home, Commit: commit, Builder: "builder"}
 }
 
 // preview returns the facts of the same promotion before its merge.

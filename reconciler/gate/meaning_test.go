@@ -29,6 +29,13 @@ const (
 	waits, rejects            = gate.OutcomeWait, gate.OutcomeReject
 )
 
+// build leaves a check as the only proof.
+func build(f *gate.Facts, conclusion string) {
+	r := run(500, "image", sourceCommit, conclusion)
+	r.ExternalID = digest
+	f.Origins[0].Statements, f.Origins[0].Runs = nil, []forge.Check{r}
+}
+
 func cells() []cell {
 	subject := func(f *gate.Facts, g string, edit func(*gate.Subject)) { edit(&f.Checks[g].Subjects[0]) }
 	last := func(f *gate.Facts, g, conclusion string) {
@@ -46,6 +53,14 @@ func cells() []cell {
 		{"artifact: malformed", gate.Artifacts, func(f *gate.Facts) { f.Artifacts[0].Digest = "latest" }, failure, rejects, rejects, false},
 		{"artifact: never upstream", gate.Artifacts, func(f *gate.Facts) { f.Artifacts[0].Digest = otherDigest }, failure, rejects, rejects, false},
 		{"artifact: unknown", gate.Artifacts, func(f *gate.Facts) { f.Upstream.Unknown = away }, pending, waits, waits, true},
+		{"provenance: another commit", gate.Provenance, func(f *gate.Facts) { f.Origins[0].Statements[0].Commit = head }, failure, rejects, rejects, false},
+		{"provenance: not from a protected branch", gate.Provenance, func(f *gate.Facts) { f.Origins[0].Contained = gate.Answer{} }, failure, rejects, rejects, false},
+		{"provenance: no proof yet", gate.Provenance, func(f *gate.Facts) { f.Origins[0].Statements = nil }, pending, waits, waits, false},
+		{"provenance: the build is running", gate.Provenance, func(f *gate.Facts) { build(f, "") }, pending, waits, waits, false},
+		{"provenance: the build failed", gate.Provenance, func(f *gate.Facts) { build(f, "failure") }, failure, waits, rejects, false},
+		{"provenance: unknown", gate.Provenance, func(f *gate.Facts) { f.Origins[0].Statements, f.Origins[0].Unknown = nil, away }, pending, waits, waits, true},
+		{"provenance: never asked", gate.Provenance, func(f *gate.Facts) { f.Origins = nil }, pending, waits, waits, true},
+		{"provenance: the policy accepts nothing", gate.Provenance, func(f *gate.Facts) { f.Environment.Provenance = nil }, pending, waits, waits, true},
 		{"render: error", gate.Render, func(f *gate.Facts) { f.RenderError = "kustomization.yaml:3: no such file" }, failure, rejects, rejects, false},
 		{"render: not yet", gate.Render, func(f *gate.Facts) { f.Rendered = false }, pending, waits, waits, true},
 		{"probes: one is missing", gate.Probes, func(f *gate.Facts) { f.Unprobed = []string{"container app has no startup probe"} }, failure, rejects, rejects, false},

@@ -8,20 +8,21 @@ import (
 
 // The gates that every policy has. Each check of a policy adds one of its own.
 const (
-	Integrity = "integrity"
-	Artifacts = "artifact"
-	Render    = "render"
-	Probes    = "health-probes"
-	HotfixRef = "hotfix"
-	Held      = "hold"
-	Paused    = "paused"
-	Frozen    = "freeze"
-	Approvals = "approvals"
-	Order     = "order"
-	Backfills = "backfill"
-	Soaked    = "soak"
-	Window    = "window"
-	Owners    = "owners" // of a policy change only, see EvaluatePolicy
+	Integrity  = "integrity"
+	Artifacts  = "artifact"
+	Provenance = "provenance"
+	Render     = "render"
+	Probes     = "health-probes"
+	HotfixRef  = "hotfix"
+	Held       = "hold"
+	Paused     = "paused"
+	Frozen     = "freeze"
+	Approvals  = "approvals"
+	Order      = "order"
+	Backfills  = "backfill"
+	Soaked     = "soak"
+	Window     = "window"
+	Owners     = "owners" // of a policy change only, see EvaluatePolicy
 )
 
 // path is the way on which a release got its inputs.
@@ -58,6 +59,7 @@ func precedence() []rule {
 		//                  standard, hotfix, rollback, removal
 		{Integrity, [paths]bool{yes, yes, yes, yes}, yes, anytime(integrity)},
 		{Artifacts, [paths]bool{yes, yes, yes, no}, yes, anytime(artifact)},
+		{Provenance, [paths]bool{yes, yes, no, no}, no, anytime(provenance)},
 		{Render, [paths]bool{yes, yes, yes, no}, yes, anytime(render)},
 		{Probes, [paths]bool{yes, yes, no, no}, no, anytime(probes)},
 		{HotfixRef, [paths]bool{yes, yes, no, no}, no, anytime(incident)},

@@ -12,7 +12,7 @@ import (
 
 func TestEveryGateIsListedInOrderOfPrecedence(t *testing.T) {
 	want := []string{
-		gate.Integrity, gate.Artifacts, gate.Render, gate.Probes, gate.HotfixRef, gate.Held, gate.Paused,
+		gate.Integrity, gate.Artifacts, gate.Provenance, gate.Render, gate.Probes, gate.HotfixRef, gate.Held, gate.Paused,
 		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Backfills, gate.Soaked, gate.Window,
 	}
 	worst := promotion()
@@ -35,6 +35,7 @@ func spoilt() gate.Facts {
 	f := promotion()
 	f.Changes[0].PullRequest = nil
 	f.Artifacts[0].Digest = "latest"
+	f.Origins = nil
 	f.RenderError = "no such file"
 	f.Unprobed = []string{"container app of Deployment/checkout has no startup probe"}
 	f.Holds = []gate.Hold{{Inputs: inputs}}
@@ -49,7 +50,7 @@ func spoilt() gate.Facts {
 
 func TestEachPathIsAskedWhatItsColumnSays(t *testing.T) {
 	builtin := []string{
-		gate.Integrity, gate.Artifacts, gate.Render, gate.Probes, gate.HotfixRef, gate.Held, gate.Paused,
+		gate.Integrity, gate.Artifacts, gate.Provenance, gate.Render, gate.Probes, gate.HotfixRef, gate.Held, gate.Paused,
 		gate.Frozen, "tests", "validate", gate.Approvals, gate.Order, gate.Backfills, gate.Soaked, gate.Window,
 	}
 	const y, n = true, false
@@ -58,28 +59,28 @@ func TestEachPathIsAskedWhatItsColumnSays(t *testing.T) {
 		edit  func(*gate.Facts)
 		asked []bool
 	}{
-		//                                                              integ art rend prob hotf hold paus freez test vali appr order back soak wind
-		"standard": {func(*gate.Facts) {}, []bool{y, y, y, y, n, y, y, y, y, y, y, y, y, y, y}},
-		"hotfix":   {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, nil }, []bool{y, y, y, y, y, y, y, y, y, y, y, y, n, y, y}},
+		//                                                              integ art prov rend prob hotf hold paus freez test vali appr order back soak wind
+		"standard": {func(*gate.Facts) {}, []bool{y, y, y, y, y, n, y, y, y, y, y, y, y, y, y, y}},
+		"hotfix":   {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, nil }, []bool{y, y, y, y, y, y, y, y, y, y, y, y, y, n, y, y}},
 		"hotfix, soak waived": {func(f *gate.Facts) { f.Class = schemas.ChangeHotfix },
-			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, n, n, y}},
+			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, y, n, n, y}},
 		"hotfix, window waived": {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, []string{"window"} },
-			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, n, y, n}},
+			[]bool{y, y, y, y, y, y, y, y, y, y, y, y, y, n, y, n}},
 		"hotfix, freeze waived": {func(f *gate.Facts) { f.Class, f.Environment.Hotfix.Waives = schemas.ChangeHotfix, []string{"freeze"} },
-			[]bool{y, y, y, y, y, y, y, n, y, y, y, y, n, y, y}},
+			[]bool{y, y, y, y, y, y, y, y, n, y, y, y, y, n, y, y}},
 		"standard, all waived for hotfixes": {func(f *gate.Facts) { f.Environment.Hotfix.Waives = waivable },
-			[]bool{y, y, y, y, n, y, y, y, y, y, y, y, y, y, y}},
-		"rollback": {func(f *gate.Facts) { f.Rollback = true }, []bool{y, y, y, n, n, y, n, n, n, n, n, n, n, n, n}},
-		"removal":  {func(f *gate.Facts) { f.Retired = true }, []bool{y, n, n, n, n, n, y, y, n, n, y, n, n, n, y}},
+			[]bool{y, y, y, y, y, n, y, y, y, y, y, y, y, y, y, y}},
+		"rollback": {func(f *gate.Facts) { f.Rollback = true }, []bool{y, y, n, y, n, n, y, n, n, n, n, n, n, n, n, n}},
+		"removal":  {func(f *gate.Facts) { f.Retired = true }, []bool{y, n, n, n, n, n, n, y, y, n, n, y, n, n, n, y}},
 		"removal of a hotfix": {func(f *gate.Facts) {
 			f.Retired, f.Class, f.Environment.Hotfix.Waives = true, schemas.ChangeHotfix, waivable
-		}, []bool{y, n, n, n, n, n, y, y, n, n, y, n, n, n, y}},
-		"first": {func(f *gate.Facts) { f.First = true }, []bool{y, y, y, n, n, y, y, y, y, y, y, n, n, n, y}},
+		}, []bool{y, n, n, n, n, n, n, y, y, n, n, y, n, n, n, y}},
+		"first": {func(f *gate.Facts) { f.First = true }, []bool{y, y, n, y, n, n, y, y, y, y, y, y, n, n, n, y}},
 		"first, nothing asked": {func(f *gate.Facts) {
 			f.First, f.Class = true, schemas.ChangeHotfix
 			f.Environment = schemas.Environment{Name: "dev"}
 			f.Environment.Checks = promotion().Environment.Checks
-		}, []bool{n, y, y, n, n, y, y, y, y, y, n, n, n, n, n}},
+		}, []bool{n, y, n, y, n, n, y, y, y, y, y, n, n, n, n, n}},
 	}
 	for name, column := range columns {
 		f := spoilt()
@@ -124,7 +125,7 @@ func TestFactsThatAreNotThereNeverPass(t *testing.T) {
 	for _, merged := range []bool{true, false} {
 		f := gate.Facts{Environment: schemas.DefaultPolicy().Environments[2], Merged: merged}
 		results := gate.Evaluate(f, now)
-		for _, g := range []string{gate.Integrity, gate.Artifacts, gate.Render, gate.Probes, gate.Approvals, gate.Order, gate.Soaked, "tests", "sast", "contract-tests", "validate"} {
+		for _, g := range []string{gate.Integrity, gate.Artifacts, gate.Provenance, gate.Render, gate.Probes, gate.Approvals, gate.Order, gate.Soaked, "tests", "sast", "contract-tests", "validate"} {
 			assert.NotEqual(t, gate.Pass, pick(t, results, g).Verdict, g)
 		}
 		f.Changes = []gate.Change{{PullRequest: &forge.PullRequest{Merged: merged, Open: !merged}}}

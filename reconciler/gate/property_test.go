@@ -71,6 +71,16 @@ func onRuns(edit func(*gate.Subject, *rand.Rand)) func(*gate.Facts, *rand.Rand) 
 	return func(f *gate.Facts, r *rand.Rand) { edit(anySubject(f, r), r) }
 }
 
+func onOrigin(edit func(*gate.Origin)) func(*gate.Facts, *rand.Rand) {
+	return func(f *gate.Facts, _ *rand.Rand) { edit(&f.Origins[0]) }
+}
+
+func built(id int64, conclusion string) forge.Check {
+	r := run(id, "image", sourceCommit, conclusion)
+	r.ExternalID = digest
+	return r
+}
+
 func setbacks() []setback {
 	return []setback{
 		{"direct push", onChange(func(c *gate.Change) { c.PullRequest = nil })},
@@ -137,6 +147,40 @@ func setbacks() []setback {
 		{"source unprotected", onRuns(func(s *gate.Subject, _ *rand.Rand) { s.Contained = gate.Answer{} })},
 		{"check not asked", func(f *gate.Facts, _ *rand.Rand) { delete(f.Checks, "tests") }},
 		{"digest malformed", func(f *gate.Facts, _ *rand.Rand) { f.Artifacts[0].Digest = "latest" }},
+		{"source unprotected", onOrigin(func(o *gate.Origin) { o.Contained = gate.Answer{} })},
+		{"source not asked", onOrigin(func(o *gate.Origin) { o.Contained.Unknown = "timeout" })},
+		{"no statement", onOrigin(func(o *gate.Origin) { o.Statements = nil })},
+		{"statements of another commit", onOrigin(func(o *gate.Origin) {
+			for i := range o.Statements {
+				o.Statements[i].Commit = head
+			}
+		})},
+		{"statements by a stranger", onOrigin(func(o *gate.Origin) {
+			for i := range o.Statements {
+				o.Statements[i].Key = "stranger"
+			}
+		})},
+		{"one more statement of another commit", onOrigin(func(o *gate.Origin) { o.Statements = append(o.Statements, signed(head)) })},
+		{"statement of another digest", onOrigin(func(o *gate.Origin) {
+			s := signed(sourceCommit)
+			s.Digests = []string{otherDigest}
+			o.Statements = append(o.Statements, s)
+		})},
+		{"build fails", onOrigin(func(o *gate.Origin) { o.Runs = append(o.Runs, built(30_000, "failure")) })},
+		{"build repeated", onOrigin(func(o *gate.Origin) { o.Runs = append(o.Runs, built(30_001, "")) })},
+		{"build without a digest", onOrigin(func(o *gate.Origin) {
+			r := built(30_002, "success")
+			r.ExternalID = ""
+			o.Runs = append(o.Runs, r)
+		})},
+		{"spoofed build", onOrigin(func(o *gate.Origin) {
+			r := built(30_003, "success")
+			r.AppID, r.App = 666, "evil"
+			o.Runs = append(o.Runs, r)
+		})},
+		{"origin unread", onOrigin(func(o *gate.Origin) { o.Unknown = "timeout" })},
+		{"origin of another commit", onOrigin(func(o *gate.Origin) { o.Commit = head })},
+		{"no proof accepted", func(f *gate.Facts, _ *rand.Rand) { f.Environment.Provenance = nil }},
 		{"image unpinned", func(f *gate.Facts, _ *rand.Rand) { f.Unpinned = append(f.Unpinned, "nginx") }},
 		{"no probe", func(f *gate.Facts, _ *rand.Rand) { f.Unprobed = append(f.Unprobed, "no startup probe") }},
 		{"nothing proven", func(f *gate.Facts, _ *rand.Rand) { f.Upstream.Proven = nil }},
@@ -188,6 +232,12 @@ func someFacts(r *rand.Rand) gate.Facts {
 		}
 		if r.IntN(3) == 0 {
 			c.EqualHeads = []string{earlierHead}
+		}
+	}
+	if o := &f.Origins[0]; r.IntN(2) == 0 {
+		o.Runs = append(o.Runs, built(60, "success"))
+		if r.IntN(2) == 0 {
+			o.Statements = nil
 		}
 	}
 	if s := anySubject(&f, r); r.IntN(3) == 0 {

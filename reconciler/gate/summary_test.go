@@ -16,7 +16,7 @@ import (
 
 func TestTheTitleSaysWhatIsMissing(t *testing.T) {
 	f := preview()
-	assert.Equal(t, "Ready: all 15 gates pass", gate.Summarize(gate.Evaluate(f, now)).Title)
+	assert.Equal(t, "Ready: all 16 gates pass", gate.Summarize(gate.Evaluate(f, now)).Title)
 
 	f.Class = schemas.ChangeBreaking
 	f.Checks["tests"].Subjects[0].Runs[0] = run(1, "test", sourceCommit, "")
