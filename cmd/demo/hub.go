@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sluice-cd/sluice/gitsource"
+	"github.com/sluice-cd/sluice/gitsource/forge"
 	"github.com/sluice-cd/sluice/gitsource/forge/forgetest"
 )
 
@@ -154,9 +155,14 @@ func (h *hub) path(environment, file string) string {
 	return environment + "/" + h.service + "/" + file
 }
 
-// build makes a source commit, with the checks that ran on it, into an artifact.
+// build makes a source commit into an artifact and reports which commit it was.
 func (h *hub) build(a artifact) (source string, err error) {
-	return h.source.Push(developer, "main", h.service+" "+a.Version, map[string]string{"main.go": "package main // " + a.Version + "\n"})
+	source, err = h.source.Push(developer, "main", h.service+" "+a.Version, map[string]string{"main.go": "package main // " + a.Version + "\n"})
+	if err != nil {
+		return "", err
+	}
+	_, err = h.source.CheckRun(actions, forge.Check{Commit: source, Name: "image", Conclusion: "success", ExternalID: a.Digest})
+	return source, err
 }
 
 // deployToDev is what a pipeline does after a build.

@@ -15,8 +15,8 @@ var (
 	// ErrNotFound says that the forge does not know the thing, or hides it
 	// from the credentials in use; forges do not tell the two apart.
 	ErrNotFound = errors.New("not found")
-	// ErrNoRecord is a fact about the forge: of no pull request does it keep a
-	// record of what was asked.
+	// ErrNoRecord is a fact about the forge: it keeps no record of what was asked,
+	// of no pull request and of no repository.
 	ErrNoRecord = errors.New("the forge keeps no record")
 	// ErrPusherUnknown is a fact: the forge keeps a record of who pushes, but
 	// it does not tell who pushed the head of this pull request.

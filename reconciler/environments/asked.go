@@ -78,6 +78,12 @@ func (a *asked) Contains(ctx context.Context, branch forge.BranchState, commit s
 	})
 }
 
+func (a *asked) Attestations(ctx context.Context, repository, digest string) ([]forge.Attestation, error) {
+	return once(a, fmt.Sprintf("attestations %s %s", repository, digest), func() ([]forge.Attestation, error) {
+		return a.Forge.Attestations(ctx, repository, digest)
+	})
+}
+
 func (a *asked) TeamMember(ctx context.Context, team string, user forge.User) (bool, error) {
 	return once(a, fmt.Sprintf("member %s %d", team, user.ID), func() (bool, error) {
 		return a.Forge.TeamMember(ctx, team, user)

@@ -64,6 +64,7 @@ func (r *Repository) Facts(ctx context.Context, rules Rules, c Candidate, now ti
 		Artifacts: artifacts(file.release), BaseTree: c.Want.Revision.BaseTree,
 		Changes: changes, Classes: rules.Policy.Classes, Sources: sources,
 	}
+	f.Origins = q.built(ctx, rules, file.release, c)
 	if !c.Retired {
 		f.Checks = q.checks(ctx, rules, file.release, f.Changes, c)
 	}

@@ -187,7 +187,7 @@ func (w *world) serve(dir string) {
 			{Login: "alice", ID: 12}, {Login: "bob", ID: 13}, {Login: "carol", ID: 14},
 			{Login: "dave", ID: 15}, {Login: "mallory", ID: 16}, {Login: "erin", ID: 17},
 		},
-		Apps: []forgetest.App{{Slug: "github-actions", ID: 15368}},
+		Apps: []forgetest.App{{Slug: "github-actions", ID: 15368}, {Slug: "evil-ci", ID: 666}},
 		Teams: []forgetest.Team{
 			{Org: "acme", Slug: "releasers", Members: []string{"bob", "erin"}},
 			{Org: "acme", Slug: "platform", Members: []string{"carol"}},
@@ -318,9 +318,10 @@ func (p pull) merge(method gittest.Method) string {
 	return p.w.must(p.w.repo.Merge("bob", p.number, method))
 }
 
-// promotion moves production to another artifact.
-func (w *world) promotion(digest string) map[string]string {
-	return map[string]string{unproven: w.file(digest).String()}
+// promotion moves production to another artifact, whose build attested it.
+func (w *world) promotion(of string) map[string]string {
+	w.source.AttestBuild(digest(of), w.built)
+	return map[string]string{unproven: w.file(of).String()}
 }
 
 // poll reads on and has to succeed.

@@ -186,7 +186,7 @@ func TestPreviewCostsNoGitRequestOnceItsHeadIsKnown(t *testing.T) {
 	w.exchanges()
 	w.facts(w.proposed())
 	assert.Empty(t, w.repo.Git().Requests())
-	assert.LessOrEqual(t, len(w.exchanges()), 11)
+	assert.LessOrEqual(t, len(w.exchanges()), 13)
 }
 
 func TestDraftIsPreviewedToo(t *testing.T) {

@@ -17,6 +17,7 @@ type Forge interface {
 	Pulls
 	Reviews
 	Checks
+	Builds
 	People
 }
 
@@ -46,6 +47,15 @@ type Checks interface {
 	// Branch takes "" for the default branch.
 	Branch(ctx context.Context, repository, name string) (forge.BranchState, error)
 	Contains(ctx context.Context, branch forge.BranchState, commit string) (bool, error)
+}
+
+// Builds says where an artifact was built.
+type Builds interface {
+	// Home is the address at which people find a repository.
+	Home(repository string) string
+	// Attestations are kept for the digest in that repository. Nobody has verified
+	// them. It fails with forge.ErrNoRecord where the forge keeps none at all.
+	Attestations(ctx context.Context, repository, digest string) ([]forge.Attestation, error)
 }
 
 // People says what somebody may do.

@@ -1,6 +1,7 @@
 package forgetest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -34,7 +35,8 @@ type Repository struct {
 	statuses []*status
 	activity []activity
 	deleted  bool
-	guarded  map[string]Protection // by branch
+	guarded  map[string]Protection        // by branch
+	attested map[string][]json.RawMessage // bundles by digest
 }
 
 type checkRun struct {

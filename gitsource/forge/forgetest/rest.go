@@ -39,6 +39,7 @@ func (s *Server) route() {
 		"GET /orgs/{org}/teams/{slug}/memberships/{login}":                 (*call).membership,
 		"GET /repos/{owner}/{repo}":                                        (*call).repository,
 		"GET /repos/{owner}/{repo}/activity":                               (*call).listActivity,
+		"GET /repos/{owner}/{repo}/attestations/{digest}":                  (*call).listAttestations,
 		"GET /repos/{owner}/{repo}/branches/{branch}":                      (*call).branch,
 		"GET /repos/{owner}/{repo}/collaborators/{login}/permission":       (*call).permission,
 		"GET /repos/{owner}/{repo}/commits":                                (*call).listCommits,

@@ -6,8 +6,8 @@
 //     read, is a *forge.TransientError.
 //   - An error is a *forge.TransientError, which says when to ask again, or a
 //     *forge.RejectedError, which a person has to resolve, or one of the facts
-//     forge.ErrNoPullRequest and forge.ErrPusherUnknown. None carries a
-//     credential. Package transport keeps the rest of the manners.
+//     forge.ErrNoPullRequest, forge.ErrPusherUnknown and forge.ErrNoRecord. None
+//     carries a credential. Package transport keeps the rest of the manners.
 //   - Identity is the numeric id; a login that has moved to another account is
 //     noticed. Names that look like a commit are never asked about in its place.
 //
@@ -27,6 +27,8 @@
 //     when the pull request is opened; where neither tells, it is unknown.
 //   - A changed base is in the timeline; that a base was rewritten is recorded
 //     nowhere.
+//   - There are no attestations, and a status has no external id: where an
+//     artifact was built is proven by signed statements alone.
 //   - Commits and pull requests are not made through the API: the daemon pushes.
 //
 // The credentials need the scopes read:user, read:organization, read:issue and

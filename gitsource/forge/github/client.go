@@ -51,6 +51,7 @@ type Client struct {
 	repository repository
 	app        int64  // the App's id; 0 for a token
 	noReply    string // domain of the e-mail addresses that carry account ids
+	web        string // where people find repositories, ends in a slash
 	// installation is nil without an App.
 	installation *installation
 }
@@ -74,7 +75,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure github: %w", err)
 	}
-	c := &Client{repository: repo, app: cfg.AppID, noReply: noReplyDomain(base)}
+	c := &Client{repository: repo, app: cfg.AppID, noReply: noReplyDomain(base), web: webAddress(base)}
 	client, err := transport.New(transport.Config{
 		Base: base, Next: cfg.Transport, WriteInterval: cfg.WriteInterval, RetryBackoff: cfg.RetryBackoff, Log: cfg.Log, Observe: cfg.Observe,
 		Authenticate: func(next http.RoundTripper) (http.RoundTripper, error) {

@@ -1,0 +1,17 @@
+package gitea
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sluice-cd/sluice/gitsource/forge"
+)
+
+// Home is the address at which people find a repository ("owner/name"), and by
+// which statements about a build name it.
+func (c *Client) Home(fullName string) string { return c.base.JoinPath(fullName).String() }
+
+// Attestations is never answered: Gitea keeps none.
+func (c *Client) Attestations(_ context.Context, fullName, digest string) ([]forge.Attestation, error) {
+	return nil, fmt.Errorf("list attestations of %s in %s: %w", digest, fullName, forge.ErrNoRecord)
+}

@@ -1,0 +1,20 @@
+package gitea_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-cd/sluice/gitsource/forge"
+	"github.com/sluice-cd/sluice/gitsource/forge/gitea"
+)
+
+func TestGiteaKeepsNoAttestations(t *testing.T) {
+	client, err := gitea.New(gitea.Config{BaseURL: "https://gitea.example/git", Repository: "acme/environments", TokenFile: "/etc/sluice/token"})
+	require.NoError(t, err)
+	found, err := client.Attestations(t.Context(), "acme/checkout", "sha256:00")
+	assert.ErrorIs(t, err, forge.ErrNoRecord)
+	assert.Empty(t, found)
+	assert.Equal(t, "https://gitea.example/git/acme/checkout", client.Home("acme/checkout"))
+}
