@@ -20,6 +20,7 @@
 //	a protected branch, a missing one           its tip and protection; not found
 //	commits of a branch and of others           what the branch contains, whatever branches are called
 //	teams and permissions, a renamed account    who is in and may write, by id
+//	a protected branch, a missing approval      what it proposed: opened once, replaced, merged or refused
 //
 // The suite needs no knowledge of how a forge answers: faults belong to the
 // tests of each driver.

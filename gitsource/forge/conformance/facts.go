@@ -100,7 +100,7 @@ func statuses(t *testing.T, w World) {
 }
 
 func branches(t *testing.T, w World) {
-	w.Protect("main")
+	w.Protect("main", 0)
 	w.Reset(Bob, "feature/one", w.Tip("main"))
 	main := forge.BranchState{Repository: w.Repository(), Name: "main", Commit: w.Tip("main"), Protected: true}
 	for _, name := range []string{"main", ""} {

@@ -23,6 +23,9 @@ type Driver interface {
 	TeamMember(ctx context.Context, team string, user forge.User) (bool, error)
 	Permission(ctx context.Context, user forge.User) (forge.Permission, error)
 	SetStatus(ctx context.Context, commit string, status forge.Status) error
+	Propose(ctx context.Context, p forge.Proposal) (forge.PullRequest, error)
+	Merge(ctx context.Context, m forge.Merge) (commit string, err error)
+	Withdraw(ctx context.Context, base, series string) error
 }
 
 // The people of every World: all may log in, alice and bob may write to the
@@ -80,7 +83,11 @@ type World interface {
 	Reporter(login string) string
 	// Statuses are those that the driver set on a commit, superseded ones included.
 	Statuses(commit, context string) []forge.StatusState
-	Protect(branch string)
+	// Protect lets nothing but pull requests into a branch, and those with so
+	// many approvals.
+	Protect(branch string, approvals int)
+	// Ready waits until the forge knows whether it can merge.
+	Ready(number int)
 }
 
 // Run plays every behaviour. Open returns a World with a repository of its own.
@@ -114,5 +121,8 @@ func behaviours() []behaviour {
 		{"branches", branches},
 		{"ancestry", ancestry},
 		{"teams and permissions", people},
+		{"proposals", proposals},
+		{"a proposal into a protected branch", proposedMerge},
+		{"a proposal that wants an approval", refusedMerge},
 	}
 }

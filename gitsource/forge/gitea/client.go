@@ -84,6 +84,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	client, err := transport.New(transport.Config{
 		NullIsEmpty: true, // the timeline's; everything else is counted or has to name itself
+		EmptyWrites: true, // the merge's
 		Base:        base, Next: cfg.Transport, WriteInterval: cfg.WriteInterval, RetryBackoff: cfg.RetryBackoff, Log: cfg.Log, Observe: cfg.Observe,
 		Authenticate: func(next http.RoundTripper) (http.RoundTripper, error) {
 			return transport.TokenFile(cfg.TokenFile, next), nil
@@ -136,6 +137,9 @@ func decode(code, want int, answer []byte, into any) error {
 	}
 	if code != want {
 		return fmt.Errorf("the server answered %d instead of %d", code, want)
+	}
+	if into == nil {
+		return nil
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
 		return fmt.Errorf("the answer has another shape: %w", err)

@@ -291,7 +291,21 @@ func (r *room) Statuses(commit, name string) []forge.StatusState {
 	return states
 }
 
-func (r *room) Protect(branch string) {
+func (r *room) Protect(branch string, approvals int) {
 	r.t.Helper()
-	r.call("sluice", http.MethodPost, "/branch_protections", map[string]any{"rule_name": branch, "enable_push": false}, nil)
+	r.call("sluice", http.MethodPost, "/branch_protections", map[string]any{
+		"rule_name": branch, "enable_push": false, "required_approvals": approvals,
+	}, nil)
+}
+
+func (r *room) Ready(number int) {
+	r.t.Helper()
+	r.eventually(func() error {
+		var pr struct{ Mergeable bool }
+		err := r.server.Do(r.t.Context(), "sluice", http.MethodGet, fmt.Sprintf("/repos/%s/pulls/%d", r.name, number), nil, &pr)
+		if err == nil && !pr.Mergeable {
+			err = fmt.Errorf("#%d is not known to be mergeable", number)
+		}
+		return err
+	})
 }

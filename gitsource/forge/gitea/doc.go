@@ -29,7 +29,9 @@
 //     nowhere.
 //   - There are no attestations, and a status has no external id: where an
 //     artifact was built is proven by signed statements alone.
-//   - Commits and pull requests are not made through the API: the daemon pushes.
+//   - Commits are not made through the API: the daemon pushes. Pull requests are.
+//   - After each push the server looks for conflicts in its own time. Until then
+//     it refuses a merge, which is a *forge.TransientError.
 //
 // The credentials need the scopes read:user, read:organization, read:issue and
 // write:repository, and an account that administers the repository (only that

@@ -47,6 +47,7 @@ func questions() map[string]func(context.Context, *gitea.Client) error {
 	head, landed := strings.Repeat("a", 40), strings.Repeat("b", 40)
 	bob := forge.User{ID: 13, Login: "bob"}
 	branch := forge.BranchState{Repository: name, Name: "main", Commit: landed}
+	offered := forge.Proposal{Head: "sluice/restore/one", Base: "main", Title: "Roll back", Series: "sluice/restore/"}
 	pr := forge.PullRequest{Number: number, Merged: true, Head: forge.Branch{Repository: name, Name: "one", Commit: head}}
 	return map[string]func(context.Context, *gitea.Client) error{
 		"open pulls": func(ctx context.Context, c *gitea.Client) error { return second(c.OpenPullRequests(ctx, "main")) },
@@ -68,6 +69,11 @@ func questions() map[string]func(context.Context, *gitea.Client) error {
 		"contains":   func(ctx context.Context, c *gitea.Client) error { return second(c.Contains(ctx, branch, head)) },
 		"set status": func(ctx context.Context, c *gitea.Client) error {
 			return c.SetStatus(ctx, landed, forge.Status{Context: "c", State: forge.StatusPending})
+		},
+		"propose":  func(ctx context.Context, c *gitea.Client) error { return second(c.Propose(ctx, offered)) },
+		"withdraw": func(ctx context.Context, c *gitea.Client) error { return c.Withdraw(ctx, "main", offered.Series) },
+		"merge": func(ctx context.Context, c *gitea.Client) error {
+			return second(c.Merge(ctx, forge.Merge{Number: number, Head: head, Title: "Roll back"}))
 		},
 	}
 }

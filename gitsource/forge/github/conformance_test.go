@@ -121,8 +121,10 @@ func (f *fake) Statuses(commit, context string) []forge.StatusState {
 	return states
 }
 
-func (f *fake) Protect(branch string) {
-	require.NoError(f.t, f.repo.Protect(branch, forgetest.Protection{}))
+func (f *fake) Protect(branch string, approvals int) {
+	require.NoError(f.t, f.repo.Protect(branch, forgetest.Protection{Approvals: approvals}))
 }
+
+func (f *fake) Ready(int) {} // at once
 
 var _ conformance.Driver = (*github.Client)(nil)

@@ -30,6 +30,9 @@ type Config struct {
 	// NullIsEmpty accepts null as an answer, for servers that write empty lists
 	// so. The driver then has to notice where something is missing.
 	NullIsEmpty bool
+	// EmptyWrites accepts a success without a body as the answer to a write, for
+	// servers that answer so. The driver then has to look what came of it.
+	EmptyWrites bool
 
 	WriteInterval time.Duration  // between two writes; 0 is one second
 	RetryBackoff  time.Duration  // before the first repetition of a read; 0 is 250 ms
@@ -48,7 +51,7 @@ func New(cfg Config) (*http.Client, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	authenticated, err := cfg.Authenticate(&answers{next: next, scheme: cfg.Base.Scheme, host: cfg.Base.Host, null: cfg.NullIsEmpty})
+	authenticated, err := cfg.Authenticate(&answers{next: next, scheme: cfg.Base.Scheme, host: cfg.Base.Host, null: cfg.NullIsEmpty, empty: cfg.EmptyWrites})
 	if err != nil {
 		return nil, err
 	}
