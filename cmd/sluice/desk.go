@@ -99,7 +99,7 @@ func webOf(api string) string {
 type hub struct {
 	cfg    schemas.Daemon
 	driver forgeDriver
-	api    forgeWriter // nil where Sluice opens no pull requests on the forge
+	api    gitsource.Pusher // nil where commits are pushed
 	mirror *gitsource.Mirror
 	dir    string
 }
@@ -138,7 +138,7 @@ func (h *hub) clerk(log *slog.Logger) *request.Clerk {
 		config.Pusher = h.api
 	}
 	return &request.Clerk{
-		Writer: gitsource.NewWriter(h.mirror, config), History: h.mirror, Proposer: h.api, Branch: h.cfg.Repository.Branch,
+		Writer: gitsource.NewWriter(h.mirror, config), History: h.mirror, Proposer: h.driver, Branch: h.cfg.Repository.Branch,
 		Repository: h.cfg.Forge.Repository, Web: webOf(h.cfg.Forge.URL),
 	}
 }
@@ -168,7 +168,7 @@ func (f *requestFlags) file(cmd *cobra.Command, ask func(ctx context.Context, cl
 	}
 	defer h.close()
 	if h.api == nil && !f.dry {
-		return fmt.Errorf("this version opens no pull requests on %s: use --dry-run, hand what it prints to git apply, and open one yourself", h.cfg.Forge.Kind)
+		return fmt.Errorf("this version makes no commits in your name on %s: use --dry-run, hand what it prints to git apply, and open one yourself", h.cfg.Forge.Kind)
 	}
 	filed, err := ask(cmd.Context(), h.clerk(log))
 	for _, note := range filed.Notes {

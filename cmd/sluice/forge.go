@@ -14,15 +14,11 @@ import (
 	"github.com/sluice-cd/sluice/schemas"
 )
 
-// A forgeDriver tells what a forge knows and what people there should know.
+// A forgeDriver tells what a forge knows and what people there should know, and
+// works with pull requests.
 type forgeDriver interface {
 	environments.Forge
 	reconciler.Announcer
-}
-
-// A forgeWriter makes commits and pull requests through the forge's API.
-type forgeWriter interface {
-	gitsource.Pusher
 	restore.Proposer
 }
 
@@ -31,8 +27,9 @@ type gitAuthenticator interface {
 	Token(ctx context.Context) (string, error)
 }
 
-// newForge also returns the driver as a writer; nil where it is none.
-func newForge(cfg schemas.DaemonForge, log *slog.Logger) (forgeDriver, forgeWriter, error) {
+// newForge also returns who makes commits through the forge's API; nil where
+// they are pushed.
+func newForge(cfg schemas.DaemonForge, log *slog.Logger) (forgeDriver, gitsource.Pusher, error) {
 	if cfg.Kind == schemas.ForgeGitea {
 		hub, err := gitea.New(gitea.Config{
 			BaseURL: cfg.URL, Repository: cfg.Repository, TokenFile: cfg.TokenFile,

@@ -106,7 +106,7 @@ func serve(ctx context.Context, flags serveFlags, log *slog.Logger) error {
 	loop := reconciler.New(reconciler.Config{
 		Store: kube, Source: repository, Releases: repository, Facts: repository,
 		Renderer: pool, Cluster: kube, Meter: meter.New(sources),
-		Committer: &restore.Committer{Writer: writer, Inputs: repository, Trees: mirror, Branch: cfg.Repository.Branch, Proposer: api, Version: version()},
+		Committer: &restore.Committer{Writer: writer, Inputs: repository, Trees: mirror, Branch: cfg.Repository.Branch, Proposer: hub, Version: version()},
 		Ledger:    &audit.Ledger{Writer: writer, Version: version()},
 		Announcer: hub,
 		Genesis:   flags.genesis, Environments: cfg.Environments, Observe: flags.observe, Poll: cfg.Poll.Std(), Log: log,
