@@ -14,6 +14,8 @@ func JSONSchema(kind string) ([]byte, bool) {
 		KindService: "service.schema.json",
 		KindRelease: "release.schema.json",
 		KindControl: "control.schema.json",
+
+		KindPolicyTest: "policytest.schema.json",
 	}
 	data, err := files.ReadFile(names[kind])
 	return data, err == nil

@@ -1,4 +1,4 @@
-// Command generate writes the JSON Schemas of the four kinds beside the Go types
+// Command generate writes the JSON Schemas of the kinds beside the Go types
 // that they are derived from. Run it with go generate in the folder schemas.
 package main
 
@@ -45,7 +45,7 @@ func generate(folder string) (map[string][]byte, error) {
 		return nil, fmt.Errorf("read comments: %w", err)
 	}
 	files := map[string][]byte{}
-	for _, kind := range []any{schemas.Policy{}, schemas.Service{}, schemas.Release{}, schemas.Control{}} {
+	for _, kind := range []any{schemas.Policy{}, schemas.Service{}, schemas.Release{}, schemas.Control{}, schemas.PolicyTest{}} {
 		name := strings.ToLower(reflect.TypeOf(kind).Name()) + ".schema.json"
 		r := &jsonschema.Reflector{
 			CommentMap:                 byPackage(comments.CommentMap),
