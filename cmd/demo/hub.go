@@ -58,7 +58,7 @@ func startForge(ctx context.Context, dir string, e estate) (*hub, error) {
 			{Login: sluiceBot, ID: 104, Token: botToken},
 		},
 		Apps:         []forgetest.App{{Slug: actions, ID: 15368}},
-		Teams:        []forgetest.Team{{Org: "acme", Slug: "releasers", Members: []string{releaser}}, {Org: "acme", Slug: "platform", Members: []string{releaser}}},
+		Teams:        []forgetest.Team{{Org: "acme", Slug: "releasers", Members: []string{releaser}}, {Org: "acme", Slug: "platform", Members: []string{releaser}}, {Org: "acme", Slug: "checkout", Members: []string{releaser}}},
 		Repositories: repositories,
 	})
 	if err != nil {

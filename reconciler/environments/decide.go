@@ -84,26 +84,47 @@ func (d *decider) decidePolicy(ctx context.Context, changes []gitsource.Change) 
 	if err != nil {
 		return nil, err
 	}
-	decision, err := d.decide(ctx, gate.EvaluatePolicy(gate.PolicyFacts{
-		Repository: d.name, Branch: d.branch, Merged: true, Owners: old.Policy.Owners,
-		Change: d.reviewed(ctx, old.Policy.Owners),
-	}, d.now), old.Policy.Owners)
-	if err != nil {
-		return nil, err
-	}
 	var fault unusable
-	after, err := d.Rules(d.commit.SHA)
+	after, unread := d.Rules(d.commit.SHA)
+	if unread != nil && !errors.As(unread, &fault) {
+		return nil, unread
+	}
+	change := d.reviewed(ctx, old.Policy.Owners)
+	if unread == nil {
+		change.Weakens = Weakens(old, after)
+	}
+	decision, err := d.decide(ctx, gate.EvaluatePolicy(gate.PolicyFacts{
+		Repository: d.name, Branch: d.branch, Merged: true, Owners: old.Policy.Owners, Change: change,
+	}, d.now), old.Policy.Owners)
 	switch {
-	case errors.As(err, &fault):
-		return &intake.Decision{Reason: fault.Error()}, nil
 	case err != nil:
 		return nil, err
+	case unread != nil:
+		return &intake.Decision{Reason: fault.Error()}, nil
 	}
 	if decision, err = d.refuseDrift(decision); err != nil || !decision.Accepted {
 		return decision, err
 	}
-	reason, err := d.newTeams(ctx, old.Policy, after.Policy)
+	reason, err := d.unfit(ctx)
 	return &intake.Decision{Accepted: reason == "", Reason: cmp.Or(reason, decision.Reason)}, err
+}
+
+// unfit says why the rules of the commit cannot be in force whoever approved
+// them, "" when they can: with them nobody could approve anything any more.
+func (d *decider) unfit(ctx context.Context) (string, error) {
+	reason, err := d.ownersFault(d.record.Policy, d.commit.SHA)
+	if err != nil || reason != "" {
+		return reason, err
+	}
+	before, err := d.allTeams(d.record.Policy)
+	if err != nil {
+		return "", err
+	}
+	after, err := d.allTeams(d.commit.SHA)
+	if err != nil {
+		return "", err
+	}
+	return d.newTeams(ctx, before, after)
 }
 
 // refuseDrift refuses a change on top of one that was not accepted: whoever

@@ -150,6 +150,11 @@ func (q *inquiry) changes(ctx context.Context, rules Rules, c Candidate, teams [
 	if c.PullRequest != nil {
 		out = append(out, q.proposed(ctx, *c.PullRequest, teams))
 	}
+	for i := range out {
+		if err := q.assign(ctx, rules.Commit, &out[i]); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
 }
 

@@ -32,7 +32,7 @@ func (r *Repository) Begin(ctx context.Context, genesis string) (intake.Reposito
 	if err != nil {
 		return intake.Repository{}, fmt.Errorf("read the baseline: %w", err)
 	}
-	if reason, err := r.newTeams(ctx, schemas.Policy{}, rules.Policy); reason != "" || errors.Is(err, ErrStuck) {
+	if reason, err := r.newTeams(ctx, nil, teamsOf(rules.Policy)); reason != "" || errors.Is(err, ErrStuck) {
 		return intake.Repository{}, fmt.Errorf("read the baseline: its policy cannot be used: %w", cmp.Or(err, errors.New(reason)))
 	}
 	names, err := r.releases(rules, genesis)

@@ -96,8 +96,9 @@ type Repository struct {
 
 	mu sync.Mutex // guards the following
 	// rules and files hold what was decoded of immutable commits.
-	rules map[string]Rules
-	files map[fileKey]files
+	rules  map[string]Rules
+	owners map[string]ownership
+	files  map[fileKey]files
 	// missing is when a question that found nothing was first asked.
 	missing map[string]time.Time
 	// brought is the pull requests of source commits.
@@ -113,7 +114,7 @@ func New(cfg Config) *Repository {
 		git: cfg.Mirror, forge: cfg.Forge, history: cfg.History, name: cfg.Name, branch: cfg.Branch, linking: cfg.Linking,
 		line:  &line{git: cfg.Mirror},
 		rules: map[string]Rules{}, files: map[fileKey]files{}, missing: map[string]time.Time{},
-		brought: map[string]brought{},
+		owners: map[string]ownership{}, brought: map[string]brought{},
 	}
 }
 

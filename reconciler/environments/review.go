@@ -40,7 +40,8 @@ func (q *inquiry) trace(ctx context.Context, commit string, teams []string) (g g
 		g.Content.Unknown = err.Error()
 	case landed.inside:
 		g.Commit = pr.MergeCommit
-		g.Content, g.Owned = landed.content, landed.owned
+		g.Content, g.Owned, g.Paths = landed.content, ownedPaths(landed.changes), pathsThat(anyPath, landed.changes)
+		g.Weakens = q.weakens(landed.from, pr.MergeCommit, g.Owned)
 	default: // gates compare Commit with the merge commit and refuse
 		g.Content = landed.content
 	}
@@ -72,7 +73,7 @@ func (q *inquiry) recently(question string) bool {
 // A landing is what a merged pull request put on the branch.
 type landing struct {
 	content gate.Answer
-	owned   []string
+	changes []gitsource.Change
 	from    string // the commit before it
 	// inside: the commit that was asked about is part of it.
 	inside bool
@@ -158,7 +159,7 @@ func (q *inquiry) landing(end gitsource.Commit, n int, head, commit string) (lan
 	if err != nil {
 		return landing{}, err
 	}
-	out.owned = ownedPaths(changes)
+	out.changes = changes
 	base, reason, err := q.git.OnlyMergeBase(from.SHA, head)
 	if err != nil || reason != "" {
 		out.content.Reason = reason
@@ -203,7 +204,8 @@ func (q *inquiry) foresee(ctx context.Context, pr forge.PullRequest, g *gate.Cha
 	if err != nil {
 		return "", err
 	}
-	g.Owned = ownedPaths(proposed)
+	g.Owned, g.Paths = ownedPaths(proposed), pathsThat(anyPath, proposed)
+	g.Weakens = q.weakens(base, pr.Head.Commit, g.Owned)
 	if p := overlap(proposed, since); p != "" {
 		g.Content.Reason = fmt.Sprintf("%q was also changed on the base branch: update the branch and have it reviewed again", p)
 		return "", nil

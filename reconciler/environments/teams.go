@@ -40,6 +40,17 @@ func teamsOf(p schemas.Policy) []string {
 	return slices.DeleteFunc(slices.Compact(teams), func(team string) bool { return !strings.Contains(team, "/") })
 }
 
+// allTeams lists the teams that the rules of a commit ask about, CODEOWNERS
+// included.
+func (r *Repository) allTeams(commit string) ([]string, error) {
+	rules, err := r.Rules(commit)
+	if err != nil {
+		return nil, err
+	}
+	owners, err := r.ownership(commit)
+	return append(teamsOf(rules.Policy), owners.teams()...), err
+}
+
 // findTeams fails with a *hiddenTeam for the first one that cannot be read. Any
 // other error says that the forge did not answer.
 func (r *Repository) findTeams(ctx context.Context, teams []string) error {
@@ -56,11 +67,10 @@ func (r *Repository) findTeams(ctx context.Context, teams []string) error {
 	return nil
 }
 
-// newTeams says why a policy cannot be accepted on top of another: "" when the
-// teams that it brings can all be read.
-func (r *Repository) newTeams(ctx context.Context, before, after schemas.Policy) (reason string, err error) {
-	known := teamsOf(before)
-	added := slices.DeleteFunc(teamsOf(after), func(team string) bool { return slices.Contains(known, team) })
+// newTeams says why rules cannot be accepted on top of others: "" when the teams
+// that they bring can all be read.
+func (r *Repository) newTeams(ctx context.Context, before, after []string) (reason string, err error) {
+	added := slices.DeleteFunc(slices.Clone(after), func(team string) bool { return slices.Contains(before, team) })
 	err = r.findTeams(ctx, added)
 	var hidden *hiddenTeam
 	switch {

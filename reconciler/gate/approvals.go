@@ -100,7 +100,8 @@ func (f Facts) reviewed(c Change, a schemas.Approvals, need int) finding {
 		return unknown(problem, askForge)
 	}
 	t := tally(c.reviewers(a, f.barred(c)))
-	return t.finding(f, c, a, need+c.spare(need)).because(t.evidence...).because(c.blindSpots()...)
+	counts := t.finding(f, c, a, need+c.spare(need)).because(t.evidence...).because(c.blindSpots()...)
+	return worst(append([]finding{counts}, f.owners(c)...))
 }
 
 // unreviewable names the gap in the facts that would let somebody's part in

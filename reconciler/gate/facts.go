@@ -108,8 +108,13 @@ type Change struct {
 	// Class is what the release's file said of this change, "" where it says
 	// nothing; Facts.Class, which is the newest one's, counts for all.
 	Class string
-	// Owned lists the paths of the change that belong to the policy's owners.
-	Owned []string
+	// Owned lists the paths of the change that belong to the policy's owners, and
+	// Weakens says what it takes away from the rules.
+	Owned   []string
+	Weakens []string
+	// Paths is everything that it changes, and Sections whose that is.
+	Paths    []string
+	Sections Sections
 
 	Reviews []forge.Review
 	// Commits is every commit of the pull request, the head included.

@@ -60,13 +60,21 @@ func (f Facts) prove(c Change) finding {
 	}
 	if len(c.Owned) > 0 && !f.First {
 		return refused(
-			fmt.Sprintf("%s changes the rules (%s) together with a release", c.name(), foreign(strings.Join(c.Owned, ", "))),
+			fmt.Sprintf("%s changes the rules (%s) together with a release%s", c.name(), foreign(strings.Join(c.Owned, ", ")), c.weakening()),
 			"the author: make two pull requests of it, the rules first")
 	}
 	if pr.Merged {
 		return landed(c)
 	}
 	return f.unmerged(c)
+}
+
+// weakening says what a change takes away from the rules.
+func (c Change) weakening() string {
+	if len(c.Weakens) == 0 {
+		return ""
+	}
+	return " and asks for less: " + some(c.Weakens)
 }
 
 // misplaced says why a pull request is not one of the followed branch.
@@ -143,7 +151,11 @@ func (c Change) evidence() []Evidence {
 	if pr.Merged {
 		text += fmt.Sprintf(", merged as %s by %s", short(pr.MergeCommit), person(pr.MergedBy))
 	}
-	return []Evidence{{Text: text, URL: pr.URL}}
+	evidence := []Evidence{{Text: text, URL: pr.URL}}
+	for _, weaker := range c.Weakens {
+		evidence = append(evidence, Evidence{Text: fmt.Sprintf("#%d asks for less: %s", pr.Number, weaker)})
+	}
+	return evidence
 }
 
 // person is what people call a user.

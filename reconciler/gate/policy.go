@@ -33,8 +33,12 @@ func EvaluatePolicy(p PolicyFacts, now time.Time) []Result {
 		Changes:    []Change{change},
 	}
 	f.Environment.Approvals = schemas.Approvals{Standard: 1, Teams: p.Owners}
+	owners := approvals(f)
+	if len(change.Weakens) > 0 {
+		owners.reason += "; it asks for less: " + some(change.Weakens)
+	}
 	return []Result{
 		integrity(f).result(Integrity, p.Merged, now),
-		approvals(f).result(Owners, p.Merged, now),
+		owners.result(Owners, p.Merged, now),
 	}
 }

@@ -115,6 +115,8 @@ func setbacks() []setback {
 		{"writers unread", onChange(func(c *gate.Change) { c.Writers = nil })},
 		{"stricter class", func(f *gate.Facts, _ *rand.Rand) { f.Class = schemas.ChangeBreaking }},
 		{"no class", func(f *gate.Facts, _ *rand.Rand) { f.Class = "" }},
+		{"owned by others", onChange(func(c *gate.Change) { c.Sections.List = append(c.Sections.List, section("acme/none")) })},
+		{"owners unreadable", onChange(func(c *gate.Change) { c.Sections.Fault = "broken" })},
 		{"labelled", func(f *gate.Facts, _ *rand.Rand) { label(f, "breaking") }},
 		{"source unread", func(f *gate.Facts, _ *rand.Rand) { f.Sources[0].Unknown = "timeout" }},
 		{"source beyond count", func(f *gate.Facts, _ *rand.Rand) { f.Sources[0].TooMany = true }},
