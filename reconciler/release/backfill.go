@@ -102,9 +102,9 @@ func (r Record) except(b Backfill, outcome, reason string, now time.Time) Record
 }
 
 // carry notes a promotion that became stable by the normal flow as the one that
-// may pay what was owed before. A hotfix pays nothing.
+// may pay what was owed before. A hotfix and a return pay nothing.
 func (r Record) carry(now time.Time) Record {
-	if r.Rollout.Plan.Exception || r.Candidate.Promotion.Genesis {
+	if r.Rollout.Plan.Exception || r.Candidate.Promotion.Genesis || r.Candidate.Return {
 		return r
 	}
 	c := Carrier{

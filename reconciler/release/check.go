@@ -130,7 +130,7 @@ func checkOwed(owed []Intent) error {
 			return fmt.Errorf("intent %q is owed twice or has no name", o.ID)
 		}
 		switch o.Kind {
-		case CommitReject, CommitRollback:
+		case CommitReject, CommitRollback, CommitHold:
 			if o.Commit == nil {
 				return fmt.Errorf("intent %s has no commit", o.ID)
 			}

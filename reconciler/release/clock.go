@@ -49,12 +49,17 @@ func (r Record) expire(now time.Time) Record {
 
 // promote makes the candidate the stable revision.
 func (r Record) promote(now time.Time) Record {
-	previous := r.Stable
-	revision := r.Candidate.Revision
-	reason := "the candidate proved itself and is stable"
+	previous, revision := r.Stable, r.Candidate.Revision
+	outcome, reason := "stable", "the candidate proved itself and is stable"
+	if r.Candidate.Return && previous != nil {
+		outcome, reason = "returned", "back at what was stable before; what was left is on hold"
+	}
 	r = r.remember(reason, now)
 	r = r.carry(now)
-	r = r.owe(WriteEvidence, revision.Inputs, now, Intent{Evidence: r.finished("stable", reason)})
+	r = r.owe(WriteEvidence, revision.Inputs, now, Intent{Evidence: r.finished(outcome, reason)})
+	if outcome == "returned" {
+		r = r.leave(*previous, now)
+	}
 	if previous != nil {
 		r.Proven = closeProof(r.Proven, previous.Inputs, now)
 	}
@@ -89,7 +94,7 @@ func (r Record) revert(cause Cause, measurement string, now time.Time) Record {
 	r.Rollout.Rollback = &Rollback{
 		ID:    fmt.Sprintf("%s-%s-%s-%d", r.Key.Environment, r.Key.Service, r.Candidate.Revision.ID, r.Attempt),
 		Cause: cause, Measurement: measurement, DetectedAt: now,
-		Holds: cause == AnalysisFailed || cause == HealthFailed || cause == OverExposed,
+		Holds: cause == AnalysisFailed || cause == HealthFailed || cause == OverExposed || cause == Returned,
 	}
 	return r.enter(Reverting, measurement, now)
 }

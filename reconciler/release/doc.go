@@ -46,7 +46,7 @@
 //	verifying    reverting    Measured  a first deployment over its limit, or stable worse than before its shared objects changed
 //	verifying    reverting    Seen      health failed
 //	verifying    reverting    Tick      100 % was not reached, or nothing could be measured, by the deadline
-//	verifying    reverting    Wanted    git asks for the stable inputs again, or retired
+//	verifying    reverting    Wanted    git asks for the stable inputs again (the candidate is held), or retired
 //	reverting    restoring    Seen      traffic is at stable
 //	reverting    stable       Seen      the same, and git needs no commit
 //	reverting    pending      Seen      the same, and a newer promotion waited
@@ -63,6 +63,9 @@
 //	removing     stable       Wanted    git asks for the stable inputs again
 //	removing     pending      Wanted    git asks for other inputs
 //	removed      pending      Wanted    git asks for it again
+//
+// Going back to what was stable here within 30 days is a return: the same way with
+// one step and without a judge, at the end of which what was left is on hold.
 //
 // What was adopted is not touched before its first rollout. That one begins in
 // preparing by making it again under the names of its revision, which is seen

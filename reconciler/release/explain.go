@@ -320,6 +320,9 @@ func (e Explanation) hindered(r Record) Explanation {
 			e.Person = "take what refuses it out of the way; it is tried again"
 			if i.PullRequest != 0 {
 				e.Person = fmt.Sprintf("merge #%d; until then git does not say what runs", i.PullRequest)
+				if i.Kind == CommitHold {
+					e.Person = fmt.Sprintf("merge #%d; until then the hold is not in git", i.PullRequest)
+				}
 			}
 		}
 	}

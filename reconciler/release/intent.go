@@ -16,6 +16,8 @@ const (
 	CommitReject IntentKind = "commit-reject"
 	// CommitRollback restores it after traffic went back, and writes the hold.
 	CommitRollback IntentKind = "commit-rollback"
+	// CommitHold writes the hold of what somebody went back from.
+	CommitHold IntentKind = "commit-hold"
 	// WriteEvidence appends a record to the audit branch.
 	WriteEvidence IntentKind = "write-evidence"
 )
@@ -33,7 +35,7 @@ type Intent struct {
 	Refused string `json:"refused,omitempty"`
 	// PullRequest is the one that holds the effect and waits for a person; 0 for none.
 	PullRequest int `json:"pullRequest,omitempty"`
-	// Commit is set for the two kinds of commit.
+	// Commit is set for the kinds of commit.
 	Commit *Commit `json:"commit,omitempty"`
 	// Evidence is set for WriteEvidence.
 	Evidence *Evidence `json:"evidence,omitempty"`
@@ -66,7 +68,9 @@ type Evidence struct {
 	Kind    string    `json:"kind"`
 	Release string    `json:"release"`
 	At      time.Time `json:"at"`
-	// Outcome is "stable", "rolled-back", "superseded" or "adopted" of a rollout,
+	// Outcome is "stable", "rolled-back", "superseded", "returned" or "adopted" of a
+	// rollout (a return counts as the failure of what it left, which is Previous
+	// where the return was a rollout, and Candidate where it ended one),
 	// "rejected", "held" and "lifted" of the next three; an exception is "opened" when
 	// a hotfix begins, then "overdue", and in the end "paid", or "void" once what it
 	// brought was taken back.

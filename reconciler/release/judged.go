@@ -34,7 +34,7 @@ func (r Record) judged(e Judged, now time.Time) Record {
 
 // delayed is why a rollout does not begin although every gate passes.
 func (r Record) delayed(plan Plan) string {
-	if !r.PausedSince.IsZero() {
+	if !r.PausedSince.IsZero() && !r.Candidate.Return {
 		return "paused in control.yaml"
 	}
 	return r.unready(plan)

@@ -132,10 +132,14 @@ func (r Record) forget() Record {
 // pend makes want the candidate and asks the gates anew.
 func (r Record) pend(want Want, now time.Time) Record {
 	r = r.moot().forget()
+	want.Return = Returns(r, want.Revision.Inputs, now)
 	r.Candidate = &want
 	reason := "waiting for the gates"
-	if want.Promotion.Genesis {
+	switch {
+	case want.Promotion.Genesis:
 		reason = "part of the baseline, nothing runs yet"
+	case want.Return:
+		reason = "going back to what was stable here; waiting for the gates"
 	}
 	return r.enter(Pending, reason, now)
 }

@@ -107,7 +107,7 @@ func (r Record) done(e Done, now time.Time) Record {
 		if r.Phase == Restoring {
 			return r.restored(e.Commit, now)
 		}
-	case WriteEvidence:
+	case CommitHold, WriteEvidence:
 	}
 	return r
 }
@@ -118,7 +118,11 @@ func (r Record) restored(commit string, now time.Time) Record {
 	rollback.Commit, rollback.CommittedAt = commit, now
 	r.Rollout.Rollback = &rollback
 	r = r.remember("git says again what runs", now)
-	evidence := r.finished("rolled-back", rollback.Measurement)
+	outcome := "rolled-back"
+	if rollback.Cause == Returned {
+		outcome = "returned"
+	}
+	evidence := r.finished(outcome, rollback.Measurement)
 	if rollback.Holds {
 		hold := r.holdOf(rollback)
 		evidence.Hold = &hold
@@ -142,7 +146,7 @@ func (r Record) erred(e Erred) Record {
 		if e.PullRequest != 0 {
 			r.Reason = "diverged: " + r.Owed[i].Refused
 		}
-	case WriteEvidence:
+	case CommitHold, WriteEvidence:
 	}
 	return r
 }

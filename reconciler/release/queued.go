@@ -37,7 +37,7 @@ func Asking(r Record, now time.Time) (q Query, ok bool) {
 // queue keeps the newest wish that is neither the candidate nor stable, and
 // forgets what git no longer asks for. What was refused is not asked about again
 // while the commit that takes it out of git has not been read.
-func (r Record) queue(w Want) Record {
+func (r Record) queue(w Want, now time.Time) Record {
 	if r.Next != nil && r.Next.Promotion.Commit == w.Promotion.Commit {
 		return r
 	}
@@ -45,6 +45,7 @@ func (r Record) queue(w Want) Record {
 		return r
 	}
 	r = r.moot()
+	w.Return = Returns(r, w.Revision.Inputs, now)
 	if w.Revision.Inputs != r.Candidate.Revision.Inputs && w.Revision.Inputs != r.stableInputs() {
 		r.Next = &w
 	}
@@ -85,7 +86,7 @@ func (r Record) judgedNext(e Judged, now time.Time) Record {
 // that is judged anew, and what it then goes back to is what runs.
 func (r Record) reconsider(cause Cause) Record {
 	for _, i := range r.Owed {
-		if i.Kind == CommitReject && cause != Superseded {
+		if i.Kind == CommitReject && cause != Superseded && cause != Returned {
 			refused := i.Commit.Bad
 			r.Next, r.Refused = &refused, ""
 		}

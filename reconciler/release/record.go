@@ -136,6 +136,8 @@ type Artifact struct {
 type Want struct {
 	Revision  Revision  `json:"revision"`
 	Promotion Promotion `json:"promotion"`
+	// Return: it goes back to what was stable here not long ago; see Returns.
+	Return bool `json:"return,omitempty"`
 }
 
 // A Promotion is the change that asked for a revision.

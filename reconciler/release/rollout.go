@@ -81,12 +81,13 @@ type Plan struct {
 // Cause is why traffic went back.
 type Cause string
 
-// The causes. Only the first three put the inputs on hold: the others say
-// nothing against the candidate.
+// The causes. Those from not-proven on say nothing against the candidate, so they
+// do not put it on hold.
 const (
 	AnalysisFailed Cause = "analysis-failed"
 	HealthFailed   Cause = "health-failed"
 	OverExposed    Cause = "over-exposed"
+	Returned       Cause = "returned" // somebody went back in git
 	NotProven      Cause = "not-proven"
 	Superseded     Cause = "superseded"
 )

@@ -242,9 +242,7 @@ func (r Record) restore(now time.Time) Record {
 		hold := r.holdOf(*rollback)
 		commit.Hold = &hold
 		r.Holds = append(slices.Clone(r.Holds), hold)
-		r = r.owe(WriteEvidence, "hold "+hold.ID, now, Intent{Evidence: &Evidence{
-			Kind: ofHold, Outcome: "held", Reason: hold.Reason, Candidate: r.Candidate, Hold: &hold,
-		}})
+		r = r.oweHold(hold, now)
 	}
 	r = r.enter(Restoring, "traffic is at stable; the rollback commit is owed", now)
 	return r.owe(CommitRollback, r.Candidate.Revision.Inputs, now, Intent{Commit: &commit})
@@ -257,11 +255,7 @@ func (r Record) holdOf(b Rollback) Hold {
 	if o := r.Rollout; o.Plan.leads() && o.Step == 0 && b.Cause == AnalysisFailed {
 		return h // the shared objects failed; the artifacts had no traffic yet
 	}
-	for _, a := range r.Candidate.Revision.Artifacts {
-		if r.Stable == nil || !slices.Contains(r.Stable.Artifacts, a) {
-			h.Digests = append(h.Digests, a.Digest)
-		}
-	}
+	h.Digests = foreignDigests(r.Candidate.Revision, r.Stable)
 	return h
 }
 

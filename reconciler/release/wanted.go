@@ -24,7 +24,7 @@ func (r Record) wanted(e Wanted, now time.Time) Record {
 	case Preparing, Progressing, Verifying:
 		return r.wantedWhenRolling(e.Want, now)
 	case Reverting, Restoring:
-		return r.queue(e.Want)
+		return r.queue(e.Want, now)
 	case Frozen, Removing:
 		return r.wantedAfterAll(e.Want, now)
 	case Removed:
@@ -80,12 +80,16 @@ func (r Record) wantedWhenRejected(w Want, now time.Time) Record {
 // wantedWhenRolling lets a rollout go on while the gates are asked about what git
 // asks for now: whoever may push could stop every rollout otherwise. Only the way
 // back is free. In an incident it must not wait for a review, it leads to what was
-// proven, and what a stranger could do with it is to delay.
+// proven, and what a stranger could do with it is to delay. Once the candidate has
+// had everything, going back says something against it.
 func (r Record) wantedWhenRolling(w Want, now time.Time) Record {
-	if w.Revision.Inputs == r.stableInputs() {
+	switch {
+	case w.Revision.Inputs == r.stableInputs() && r.Phase == Verifying:
+		return r.unqueue().revert(Returned, "git asks for the stable revision again, after the candidate had got everything", now)
+	case w.Revision.Inputs == r.stableInputs():
 		return r.unqueue().revert(Superseded, "git asks for the stable revision again", now)
 	}
-	return r.queue(w)
+	return r.queue(w, now)
 }
 
 // wantedAfterAll ends a removal: what was taken away of stable is applied again,
