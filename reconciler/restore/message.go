@@ -68,6 +68,9 @@ func (t text) directory() string {
 	case t.restores():
 		return "Traffic was moved back before this commit was made. The directory is what\nit was when what runs now was promoted."
 	}
+	if t.Rollback != nil && t.Rollback.Cause == release.Returned {
+		return "What runs now is what somebody went back to in git; the directory is left as\nit is."
+	}
 	switch t.found {
 	case failed:
 		return "There is no earlier state to go back to, so the directory stays as it is."
@@ -160,7 +163,9 @@ func (l *list) gates(gates []release.Gate) {
 }
 
 func (l *list) rollback(b release.Rollback, c release.Commit) {
-	l.add("Analysis", measurement(b, c))
+	if b.Cause != release.Returned {
+		l.add("Analysis", measurement(b, c))
+	}
 	l.add("Rollback-Of", c.Bad.Promotion.Commit)
 	l.add("Rollback-Id", b.ID)
 	l.add("Detected-At", instant(b.DetectedAt))

@@ -104,6 +104,32 @@ func TestOtherReleasesMayMoveMeanwhile(t *testing.T) {
 	assert.NotContains(t, w.changed(), "cart")
 }
 
+func TestWhatSomebodyWentBackFromIsHeldAndNothingElseIsWritten(t *testing.T) {
+	w := newWorld(t)
+	commit := w.rollback()
+	left, now := commit.Bad.Revision, *commit.Previous
+	returned := w.commitFiles(map[string]gittest.File{
+		"production/checkout/release.yaml": {Content: releaseOf(w.base, "1.42.0", goodImage)},
+		"production/checkout/run.sh":       {Content: "#!/bin/sh\n"},
+		"production/checkout/patch.yaml":   {Delete: true},
+	})
+	w.fetch()
+	commit = release.Commit{
+		Bad:      release.Want{Revision: left, Promotion: release.Promotion{Commit: left.Commit, Policy: commit.Bad.Promotion.Policy}},
+		Previous: &now, Hold: commit.Hold, Reason: "somebody went back to 1.42.0",
+		Rollback: &release.Rollback{ID: commit.Rollback.ID, Cause: release.Returned, Measurement: "somebody went back to 1.42.0", Holds: true},
+	}
+	require.NotEmpty(t, w.do(commit))
+	assert.Equal(t, "A\tproduction/checkout/control.yaml", w.git("diff", "--name-status", returned, "main"))
+	require.Len(t, w.holds(), 1)
+	assert.Equal(t, badImage, w.holds()[0].Digest)
+	message := w.message()
+	assert.Contains(t, message, "production/checkout: hold 1.43.0\n\nsomebody went back to 1.42.0")
+	assert.Contains(t, message, "Rollback-Id: "+commit.Rollback.ID)
+	assert.NotContains(t, message, "Analysis:")
+	assert.Empty(t, w.do(commit))
+}
+
 func TestNewerPromotionStaysAndTheHoldIsWritten(t *testing.T) {
 	w := newWorld(t)
 	newer := func(w *world) {
