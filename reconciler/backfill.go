@@ -21,7 +21,7 @@ const (
 // backfills gathers what the hotfixes of the release owe and whether a candidate
 // would bring it. Only what goes the normal flow is asked.
 func (p *pass) backfills(ctx context.Context, facts gate.Facts) []gate.Backfill {
-	if facts.First || facts.Retired || facts.Class == schemas.ChangeHotfix {
+	if facts.First || facts.Retired || facts.Return || facts.Class == schemas.ChangeHotfix {
 		return nil
 	}
 	promoted := sources(facts.Artifacts)

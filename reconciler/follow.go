@@ -46,9 +46,13 @@ func (p *pass) follow(ctx context.Context) error {
 }
 
 // stopped reports whether the release may not move forward: it is paused, or its
-// environment is frozen. A hotfix for which the policy waives the freeze moves.
+// environment is frozen. A hotfix for which the policy waives the freeze moves, and
+// nothing stops the way back.
 func (p *pass) stopped() bool {
 	c := p.of.Control
+	if candidate := p.record.Candidate; candidate != nil && candidate.Return {
+		return false
+	}
 	return c.Paused || c.Frozen != "" && !p.unfrozen()
 }
 

@@ -86,7 +86,7 @@ func (p *pass) owesMore() bool {
 
 func (p *pass) effect(ctx context.Context, i release.Intent) (commit string, err error) {
 	switch i.Kind {
-	case release.CommitReject, release.CommitRollback:
+	case release.CommitReject, release.CommitRollback, release.CommitHold:
 		return p.Committer.Commit(ctx, p.key, *i.Commit)
 	case release.WriteEvidence:
 		return "", p.Ledger.Append(ctx, i.ID, *i.Evidence)

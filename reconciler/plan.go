@@ -33,9 +33,12 @@ func (p *pass) plan(ctx context.Context, q release.Query, judged *release.Judged
 	if p.rules.First(p.key.Environment) {
 		judged.Plan.Backfill = 0 // nothing is asked there that a hotfix could go without
 	}
-	if p.record.Stable == nil {
+	switch {
+	case p.record.Stable == nil:
 		judged.Plan.Steps = []int{100}
 		return nil
+	case q.Want.Return:
+		judged.Plan = judged.Plan.AtOnce()
 	}
 	if judged.Outcome != release.Proceed || p.record.Phase != release.Pending {
 		return nil // it does not begin yet
@@ -68,8 +71,11 @@ func (p *pass) planAgainst(ctx context.Context, q release.Query, judged *release
 		if !judged.Plan.Shared {
 			judged.Plan.Measured, judged.Plan.Window = false, 0
 		}
-	case judged.Plan.Shared:
+	case judged.Plan.Shared && !q.Want.Return:
 		judged.Plan.Steps = append([]int{0}, judged.Plan.Steps...)
+	}
+	if q.Want.Return {
+		judged.Plan.Shared = false // they were proven together with it
 	}
 	return nil
 }

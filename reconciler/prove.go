@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluice-cd/sluice/reconciler/environments"
@@ -14,6 +15,7 @@ import (
 	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
 	"github.com/sluice-cd/sluice/reconciler/render"
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 // prove asks the gates about a pending candidate, or about what waits behind a
@@ -184,6 +186,9 @@ func (p *pass) facts(ctx context.Context, c environments.Candidate, trusted *rel
 	if err != nil {
 		return facts, err
 	}
+	if c.Want.Return || c.PullRequest != nil && release.Returns(p.record, c.Want.Revision.Inputs, p.now) {
+		facts = returning(facts)
+	}
 	facts.Upstream = p.upstream(ctx)
 	facts.Paused = gate.Pause{
 		Paused: p.of.Control.Paused, Reason: p.of.Control.Reason, Path: environments.ControlPath(p.key),
@@ -194,6 +199,17 @@ func (p *pass) facts(ctx context.Context, c environments.Candidate, trusted *rel
 	facts.Holds = p.holds()
 	facts.Backfills = p.backfills(ctx, facts)
 	return facts, nil
+}
+
+// returning are the facts of a return. Its file is that of the promotion that was
+// proven once, so what that says of its class is about another change.
+func returning(facts gate.Facts) gate.Facts {
+	facts.Return, facts.Class, facts.Incident = true, schemas.ChangeStandard, ""
+	facts.Changes = slices.Clone(facts.Changes)
+	if n := len(facts.Changes); n > 0 {
+		facts.Changes[n-1].Class = ""
+	}
+	return facts
 }
 
 // upstream is what the environment before has proven of this service.

@@ -28,7 +28,7 @@ func artifact(f Facts) finding {
 	if !f.Rendered {
 		return unrendered()
 	}
-	if f.First || f.Rollback {
+	if f.First || f.Return {
 		return met("every image is pinned by digest").because(digests(f.Artifacts)...)
 	}
 	return f.seenUpstream()

@@ -18,8 +18,9 @@ type Facts struct {
 	// Merged: the inputs are on the default branch and are judged as of their
 	// merge. False: a preview for an open pull request.
 	Merged bool
-	// Rollback: Sluice's own way back to inputs that were stable here.
-	Rollback bool
+	// Return: a person goes back to inputs that were stable here not long ago. (The
+	// way back that Sluice goes by itself asks no gate.)
+	Return bool
 	// Retired: the candidate drains and removes the release.
 	Retired bool
 

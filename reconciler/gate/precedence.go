@@ -31,7 +31,7 @@ type path int
 const (
 	standard path = iota
 	hotfix
-	rollback // Sluice's own
+	returning // to what was stable here
 	removal
 	paths
 )
@@ -56,7 +56,7 @@ func anytime(ask func(Facts) finding) func(Facts, time.Time) finding {
 func precedence() []rule {
 	const yes, no = true, false
 	return []rule{
-		//                  standard, hotfix, rollback, removal
+		//                  standard, hotfix, return, removal
 		{Integrity, [paths]bool{yes, yes, yes, yes}, yes, anytime(integrity)},
 		{Artifacts, [paths]bool{yes, yes, yes, no}, yes, anytime(artifact)},
 		{Provenance, [paths]bool{yes, yes, no, no}, no, anytime(provenance)},
@@ -67,7 +67,7 @@ func precedence() []rule {
 		{Paused, [paths]bool{yes, yes, no, yes}, yes, anytime(paused)},
 		{Frozen, [paths]bool{yes, yes, no, yes}, yes, frozen}, // a hotfix: unless hotfix.waives lists it
 		{"", [paths]bool{yes, yes, no, no}, yes, nil},
-		{Approvals, [paths]bool{yes, yes, no, yes}, yes, anytime(approvals)},
+		{Approvals, [paths]bool{yes, yes, yes, yes}, yes, anytime(approvals)},
 		{Order, [paths]bool{yes, yes, no, no}, no, anytime(order)},
 		{Backfills, [paths]bool{yes, no, no, no}, no, backfilled},
 		{Soaked, [paths]bool{yes, yes, no, no}, no, soak},     // a hotfix: unless hotfix.waives lists it
@@ -77,8 +77,8 @@ func precedence() []rule {
 
 func (f Facts) path() path {
 	switch {
-	case f.Rollback:
-		return rollback
+	case f.Return:
+		return returning
 	case f.Retired:
 		return removal
 	case f.hotfix():
@@ -127,8 +127,8 @@ func (f Facts) notAsked(r rule) string {
 		return "not asked in the first environment"
 	case r.asked[f.path()]:
 		return ""
-	case f.Rollback:
-		return "not asked again on the way back to what was stable here"
+	case f.Return:
+		return "not asked on the way back to what was stable here"
 	case f.path() == hotfix:
 		return "not asked of a hotfix"
 	}

@@ -48,7 +48,7 @@ type claim struct {
 // claims are the classes that a promotion's source commits call for. Doubt says
 // why there may be others, "" when there are not.
 func (f Facts) claims() (claims []claim, doubt string) {
-	if f.Retired || !AsksSources(f.Environment.Approvals, f.Class) {
+	if f.Retired || f.Return || !AsksSources(f.Environment.Approvals, f.Class) {
 		return nil, ""
 	}
 	for _, a := range f.Artifacts {
