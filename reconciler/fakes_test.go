@@ -148,7 +148,7 @@ func newWorld(t testing.TB) *world {
 		byHand: map[release.Key]string{}, brings: map[string][]string{},
 	}
 	production := schemas.Environment{
-		Name: "production", Namespace: "{service}-{environment}",
+		Name: "production", Namespace: "{service}-{environment}", Provenance: &schemas.Provenance{Attestation: true},
 		Rollout: schemas.Rollout{Steps: []int{25, 50, 100}, Interval: schemas.Duration(9 * time.Second), Deadline: schemas.Duration(10 * time.Minute)},
 		Rollback: schemas.Rollback{
 			ErrorRateIncreasePoints: 0.5, HealthCheckFailures: 2, MaxErrorRate: 1, Window: schemas.Duration(5 * time.Second), OnReject: "revert",
@@ -412,6 +412,7 @@ func (w *world) Facts(ctx context.Context, rules environments.Rules, c environme
 		Inputs: c.Want.Revision.Inputs, Revision: c.Want.Revision.ID, BaseTree: "tree",
 		Artifacts: []gate.Artifact{{Image: "registry.example.com/checkout", Digest: digest(c.Want.Revision.Inputs), Repository: "acme/checkout", SourceCommit: "source-" + c.Want.Revision.Inputs}},
 	}
+	facts.Origins = []gate.Origin{attested(facts.Artifacts[0])}
 	if facts.Class = schemas.ChangeStandard; w.hotfixes[facts.Inputs] {
 		facts.Class, facts.Incident = schemas.ChangeHotfix, "INC-7"
 	}
@@ -442,6 +443,15 @@ func reviewed(commit string) gate.Change {
 			ID: 1, User: forge.User{ID: 11, Login: "rita", Kind: "User"}, State: forge.Approved, Commit: "head", SubmittedAt: time.Now().Add(-time.Minute),
 		}},
 		Commits: []forge.PullRequestCommit{{Commit: "head"}}, Writers: map[int64]bool{11: true}, BaseRecord: gate.RecordTold,
+	}
+}
+
+// attested is an artifact that its own source repository vouches for.
+func attested(a gate.Artifact) gate.Origin {
+	home := "forge.example/" + a.Repository
+	return gate.Origin{
+		Digest: a.Digest, Repository: a.Repository, Commit: a.SourceCommit, Home: home, Contained: gate.Answer{Yes: true},
+		Statements: []gate.Statement{{Digests: []string{a.Digest}, Repository: home, Commit: a.SourceCommit}},
 	}
 }
 
