@@ -183,7 +183,7 @@ func tally(reviewers []reviewer) count {
 		case r.counts:
 			t.approved++
 		}
-		t.evidence = append(t.evidence, Evidence{Text: r.String(), URL: r.url})
+		t.evidence = append(t.evidence, Evidence{Text: r.String(), URL: r.url, ID: r.id})
 	}
 	return t
 }

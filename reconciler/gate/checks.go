@@ -230,6 +230,7 @@ func runEvidence(runs []forge.Check) []Evidence {
 		evidence[i] = Evidence{
 			Text: fmt.Sprintf("%s by %s on %s: %s", foreign(run.Name), foreign(run.App), short(run.Commit), foreign(state)),
 			URL:  run.URL,
+			ID:   fmt.Sprintf("check %d", run.ID),
 		}
 	}
 	return evidence

@@ -143,13 +143,13 @@ func (c Change) name() string {
 func (c Change) evidence() []Evidence {
 	pr := c.PullRequest
 	if pr == nil {
-		return []Evidence{{Text: "commit " + short(c.Commit)}}
+		return []Evidence{{Text: "commit " + short(c.Commit), ID: "commit " + c.Commit}}
 	}
 	text := fmt.Sprintf("#%d “%s”, opened by %s", pr.Number, foreign(pr.Title), person(pr.Author))
 	if pr.Merged {
 		text += fmt.Sprintf(", merged as %s by %s", short(pr.MergeCommit), person(pr.MergedBy))
 	}
-	evidence := []Evidence{{Text: text, URL: pr.URL}}
+	evidence := []Evidence{{Text: text, URL: pr.URL, ID: fmt.Sprintf("pull request %d at %s as %s", pr.Number, pr.Head.Commit, c.Commit)}}
 	for _, weaker := range c.Weakens {
 		evidence = append(evidence, Evidence{Text: fmt.Sprintf("#%d asks for less: %s", pr.Number, weaker)})
 	}

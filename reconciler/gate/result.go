@@ -60,4 +60,7 @@ type Result struct {
 type Evidence struct {
 	Text string `json:"text"`
 	URL  string `json:"url,omitempty"` // http or https, or empty
+	// ID is what the forge calls it, such as "review 201" or "check 4711". Two
+	// facts that read the same are told apart by it.
+	ID string `json:"id,omitempty"`
 }

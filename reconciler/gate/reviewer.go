@@ -15,7 +15,7 @@ type reviewer struct {
 	user forge.User
 	// opinion is Approved, ChangesRequested or Dismissed.
 	opinion forge.ReviewState
-	url     string
+	url, id string
 	// counts: the approval is one of those needed. blocks: the request for
 	// changes stands in the way. unknown: which of them could not be asked.
 	counts  bool
@@ -56,7 +56,7 @@ func (r reviewer) objects() bool { return r.opinion == forge.ChangesRequested }
 func (c Change) reviewers(a schemas.Approvals, barred barrier) []reviewer {
 	var reviewers []reviewer
 	for _, word := range c.lastWords() {
-		r := reviewer{user: word.User, opinion: word.State, url: word.URL}
+		r := reviewer{user: word.User, opinion: word.State, url: word.URL, id: fmt.Sprintf("review %d of %s", word.ID, word.Commit)}
 		switch word.State {
 		case forge.ChangesRequested:
 			c.weighObjection(&r, a)

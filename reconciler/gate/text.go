@@ -80,7 +80,7 @@ func foreign(s string) string {
 func clean(evidence []Evidence) []Evidence {
 	var out []Evidence
 	for _, e := range evidence {
-		out = append(out, Evidence{Text: line(e.Text, maxEvidence), URL: webAddress(e.URL)})
+		out = append(out, Evidence{Text: line(e.Text, maxEvidence), URL: webAddress(e.URL), ID: e.ID})
 	}
 	return out
 }
