@@ -34,8 +34,9 @@ func (c *Reconciler) Stuck(now time.Time) string {
 	return ""
 }
 
-// Unready says why nothing can be released now; "" when it can.
-func (c *Reconciler) Unready(now time.Time) string { return c.unread(now) }
+// Unready says why nothing can be released; "" when it can. Where the branch is
+// read less often than a rollout may begin after it, that alone is no reason.
+func (c *Reconciler) Unready(now time.Time) string { return c.unread(now, max(maxUnread, 2*c.Poll)) }
 
 // round notes that a part of the loop is at work until the answer is called.
 func (c *Reconciler) round(name string) (done func()) {

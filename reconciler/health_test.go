@@ -37,7 +37,7 @@ func TestRoundThatNeverEndsIsStuckAndOneThatWorksIsNot(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		assert.Contains(t, w.daemon.Stuck(time.Now()), "reading the branch has been at work since")
 
-		assert.Contains(t, w.daemon.Unready(time.Now()), "could not be read to its end since")
+		assert.Contains(t, w.daemon.Unready(time.Now()), "has not been read to its end since")
 
 		close(held)
 		time.Sleep(w.daemon.Poll + time.Second)

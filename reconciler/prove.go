@@ -104,7 +104,7 @@ func (p *pass) hesitate(judged *release.Judged) {
 	if judged.Outcome != release.Proceed {
 		return
 	}
-	from, unread := p.record.Place.Namespace, p.Reconciler.unread(p.now)
+	from, unread := p.record.Place.Namespace, p.Reconciler.unread(p.now, maxUnread)
 	switch {
 	case p.record.Stable != nil && from != "" && from != p.planned.Namespace:
 		judged.Outcome = release.Wait

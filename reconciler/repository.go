@@ -160,9 +160,9 @@ func (c *Reconciler) readUntil(began time.Time, err error) {
 	}
 }
 
-// unread says why nothing may begin now: since the branch was last read in full,
-// a hold, a pause or another policy may have come.
-func (c *Reconciler) unread(now time.Time) string {
+// unread says why nothing may begin when the branch was last read in full longer
+// ago than the limit: a hold, a pause or another policy may have come since.
+func (c *Reconciler) unread(now time.Time, limit time.Duration) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	why := ""
@@ -172,13 +172,14 @@ func (c *Reconciler) unread(now time.Time) string {
 	switch {
 	case c.readAt.IsZero():
 		return "the branch has not been read since the start" + why
-	case now.Sub(c.readAt) > max(maxUnread, 2*c.Poll):
-		return "the branch could not be read to its end since " + c.readAt.UTC().Format(time.RFC3339) + "; a hold may have come meanwhile" + why
+	case now.Sub(c.readAt) > limit:
+		return "the branch has not been read to its end since " + c.readAt.UTC().Format(time.RFC3339) + "; a hold may have come meanwhile" + why
 	}
 	return ""
 }
 
-// maxUnread is how old what was read may be when a rollout begins.
+// maxUnread is how old what was read may be when a rollout begins, however seldom
+// the branch is polled.
 const maxUnread = time.Minute
 
 func (c *Reconciler) known() (intake.Repository, string) {
