@@ -177,3 +177,45 @@ func TestPauseCountsWhateverElseIsBroken(t *testing.T) {
 	w.push("main", map[string]string{control: paused, unproven: w.file("one").String()})
 	assert.True(t, w.poll().Releases[production].Control.Paused)
 }
+
+// Whatever is stopped is let go by what a standard promotion needs: the reviewed
+// content, by as many of the releasers as the policy asks.
+func TestEveryStopIsLoosenedByTheApprovalsOfAStandardPromotion(t *testing.T) {
+	t.Parallel()
+	const whole = "production/control.yaml"
+	stops := map[string]struct {
+		stopped, free map[string]string
+		holds         func(*world) bool
+	}{
+		"pause":  {paused(), free(), func(w *world) bool { return w.record.Releases[production].Control.Paused }},
+		"hold":   {holding("bad"), free(), func(w *world) bool { return w.held() == 1 }},
+		"freeze": {map[string]string{whole: controlHead + "freeze: {reason: INC-7}\n"}, map[string]string{whole: controlHead}, func(w *world) bool { return w.record.Releases[production].Control.Frozen == "INC-7" }},
+	}
+	for name, stop := range stops {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			again := func() {
+				w.push("main", stop.stopped)
+				w.settle()
+				require.True(t, stop.holds(w))
+			}
+			again()
+			w.push("main", stop.free)
+			w.settle()
+			assert.True(t, stop.holds(w), "pushed by somebody")
+			again()
+			w.propose("alone", stop.free).merge(gittest.Squash)
+			w.settle()
+			assert.True(t, stop.holds(w), "merged without an approval")
+			again()
+			w.propose("stranger", stop.free).approve("dave").merge(gittest.Squash)
+			w.settle()
+			assert.True(t, stop.holds(w), "approved by somebody who is no releaser")
+			again()
+			w.propose("reviewed", stop.free).approve("erin").merge(gittest.Squash)
+			w.settle()
+			assert.False(t, stop.holds(w))
+		})
+	}
+}
