@@ -295,7 +295,7 @@ func (p *pass) holds() []gate.Hold {
 func gates(results []gate.Result) []release.Gate {
 	out := make([]release.Gate, len(results))
 	for i, r := range results {
-		g := release.Gate{Name: r.Gate, Verdict: string(r.Verdict), Reason: r.Reason, Unblocks: r.Unblocks}
+		g := release.Gate{Name: r.Gate, Verdict: string(r.Verdict), Reason: r.Reason, Unblocks: r.Unblocks, Until: r.NextCheck}
 		for _, e := range r.Evidence {
 			g.Evidence = append(g.Evidence, joined(e.Text, e.URL))
 		}

@@ -68,6 +68,14 @@ func (f finding) because(evidence ...Evidence) finding {
 	return f
 }
 
+// until says when time changes the answer, if it does.
+func (f finding) until(words string) finding {
+	if !f.next.IsZero() {
+		f.reason += ", " + words + " " + instant(f.next)
+	}
+	return f
+}
+
 func met(reason string) finding { return finding{cause: Met, reason: reason} }
 
 func refused(reason, unblocks string) finding {
@@ -102,6 +110,8 @@ func (f finding) result(gate string, merged bool, now time.Time) Result {
 	}
 	if until := f.since.Add(m.grace); m.grace > 0 && now.Before(until) {
 		r.Verdict, r.NextCheck = Wait, until
+		f.next = until
+		r.Reason = line(f.until("a repetition counts until").reason, maxReason)
 	}
 	r.Final = r.Verdict == Fail
 	r.Outcome = outcomeOf(r.Verdict)

@@ -36,6 +36,26 @@ func build(f *gate.Facts, conclusion string) {
 	f.Origins[0].Statements, f.Origins[0].Runs = nil, []forge.Check{r}
 }
 
+func TestWhatWaitsForATimeSaysForWhich(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range cells() {
+		for _, f := range []gate.Facts{promotion(), preview()} {
+			c.spoil(&f)
+			r := ask(t, f, c.gate)
+			if r.NextCheck.IsZero() {
+				continue
+			}
+			seen[c.gate] = true
+			assert.True(t, r.NextCheck.After(now), c.name)
+			assert.Contains(t, r.Reason, r.NextCheck.UTC().Format("15:04"), c.name)
+			assert.Contains(t, gate.Summarize([]gate.Result{r}).Title, r.NextCheck.UTC().Format("15:04"), c.name)
+		}
+	}
+	for _, g := range []string{gate.Frozen, gate.Soaked, gate.Window, "tests", "validate"} {
+		assert.True(t, seen[g], "%s waits for a time", g)
+	}
+}
+
 func cells() []cell {
 	subject := func(f *gate.Facts, g string, edit func(*gate.Subject)) { edit(&f.Checks[g].Subjects[0]) }
 	last := func(f *gate.Facts, g, conclusion string) {

@@ -45,7 +45,7 @@ func soak(f Facts, now time.Time) finding {
 		}
 		judged := f.soaked(p.Soak, u.baseline(i), now)
 		if judged.cause == Met || p.Until.IsZero() {
-			return judged
+			return judged.until("at the earliest until")
 		}
 		judged.next = time.Time{}
 		judged.unblocks = f.orWaived("whoever brings it to "+u.name()+" again: something else has replaced it there", waivesSoak)

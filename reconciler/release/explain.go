@@ -240,7 +240,25 @@ func (e Explanation) pending(r Record, now time.Time) Explanation {
 	if r.Recheck.After(now) {
 		e.Next, e.At = "the gates are asked again", r.Recheck
 	}
+	if at := r.due(); at.After(now) {
+		e.Next, e.At = "the time is over that the gates wait for", at
+	}
 	return e
+}
+
+// due is when all gates that wait may have changed their answer by time alone;
+// zero where one of them waits for something else.
+func (r Record) due() (at time.Time) {
+	for _, g := range r.Gates {
+		switch {
+		case g.Verdict == "pass":
+		case g.Until.IsZero():
+			return time.Time{}
+		case g.Until.After(at):
+			at = g.Until
+		}
+	}
+	return at
 }
 
 func (e Explanation) rejected(r Record) Explanation {

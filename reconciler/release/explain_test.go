@@ -110,3 +110,23 @@ func TestExplanationIsJSONWithTheNumbersOfTheAnalysis(t *testing.T) {
 	assert.Equal(t, "pass", got["verdict"].(map[string]any)["outcome"])
 	assert.NotContains(t, got, "windowEnds")
 }
+
+func TestExplainSaysUntilWhenThatWaits(t *testing.T) {
+	l := adopted(t)
+	l.next(release.Wanted{Want: want("v2")})
+	e := judged(l.r, release.Wait, canary())
+	opens := l.now.Add(15 * time.Hour)
+	e.Gates = []release.Gate{
+		{Name: "approvals", Verdict: "pass", Reason: "1 of 1"},
+		{Name: "soak", Verdict: "wait", Reason: "soaked for 1m", Until: l.now.Add(time.Hour)},
+		{Name: "window", Verdict: "wait", Reason: "opens at midnight", Until: opens},
+	}
+	e.Recheck = l.now.Add(30 * time.Second)
+	l.next(e)
+	assert.Equal(t, opens, release.Explain(l.r, l.now).At, "the last of them decides")
+	e.Gates[1].Until = time.Time{}
+	l.now = l.now.Add(time.Minute)
+	e.Recheck = l.now.Add(30 * time.Second)
+	l.next(e)
+	assert.Equal(t, e.Recheck, release.Explain(l.r, l.now).At, "nobody knows when the first one passes")
+}

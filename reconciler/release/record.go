@@ -169,6 +169,8 @@ type Gate struct {
 	Evidence []string `json:"evidence,omitempty"`
 	// Unblocks says who or what can change the answer.
 	Unblocks string `json:"unblocks,omitempty"`
+	// Until is when the answer may change by time alone, zero for never.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // A Hold refuses inputs that were rolled back.
