@@ -72,7 +72,7 @@ func Fold(r Repository, s Step) (Repository, error) {
 	count, leftOut := tally(releases), []string(nil)
 	for _, name := range slices.Sorted(maps.Keys(s.Releases)) {
 		before, known := releases[name]
-		after := before.follow(s, s.Releases[name])
+		after := before.inherit(releases, name, known).follow(s, s.Releases[name])
 		after.Control = after.Control.within(before.Control, maxHolds-count.holds+len(before.Control.Holds))
 		count.move(before, after)
 		switch {
@@ -87,6 +87,22 @@ func Fold(r Repository, s Step) (Repository, error) {
 	}
 	r.Releases = releases
 	return r.leave(s, leftOut), nil
+}
+
+// inherit gives a new release the freeze that is in force for its environment: the
+// file may have been loosened without a review, and what comes later is not free of
+// what the others still keep to.
+func (r Release) inherit(releases map[string]Release, name string, known bool) Release {
+	if known {
+		return r
+	}
+	environment, _, _ := strings.Cut(name, "/")
+	for other, of := range releases {
+		if strings.HasPrefix(other, environment+"/") && of.Control.Frozen != "" {
+			r.Control.Frozen = max(r.Control.Frozen, of.Control.Frozen)
+		}
+	}
+	return r
 }
 
 // govern takes a new policy, or says why it does not.

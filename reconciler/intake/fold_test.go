@@ -254,3 +254,23 @@ func TestWhatIsRefusedIsToldByContent(t *testing.T) {
 		assert.Equal(t, c.all, all, what)
 	}
 }
+
+func TestANewReleaseKeepsToTheFreezeOfItsEnvironment(t *testing.T) {
+	frozen := func(inputs string) intake.Snapshot {
+		return intake.Snapshot{Inputs: inputs, Control: intake.Control{Frozen: "INC-7"}}
+	}
+	push := func(commit string, releases map[string]intake.Snapshot) intake.Step {
+		return intake.Step{Commit: commit, At: at, Releases: releases}
+	}
+	r := fold(t, begin("good"), push("c1", map[string]intake.Snapshot{name: frozen("good")}))
+	r = fold(t, r, push("c2", map[string]intake.Snapshot{name: {Inputs: "good"}})) // nobody reviewed it
+	r = fold(t, r, push("c3", map[string]intake.Snapshot{"production/new": {Inputs: "x"}, "staging/new": {Inputs: "x"}}))
+	assert.Equal(t, "INC-7", r.Releases["production/new"].Control.Frozen)
+	assert.Empty(t, r.Releases["staging/new"].Control.Frozen)
+
+	thaw := push("c4", map[string]intake.Snapshot{name: {Inputs: "good"}, "production/new": {Inputs: "x"}})
+	thaw.Control = &intake.Decision{Accepted: true}
+	r = fold(t, r, thaw)
+	assert.Empty(t, r.Releases["production/new"].Control.Frozen)
+	assert.Empty(t, r.Releases[name].Control.Frozen)
+}
