@@ -6,9 +6,10 @@
 //
 //   - A request is decided on the newest tip and by content alone. Asking again
 //     for the same finds the branch and the pull request of the first time.
-//   - A file that is edited keeps every byte but those of the fields that the
-//     request is about; the result is decoded again and has to mean exactly what
-//     was asked for. What cannot be edited so is refused with the remedy.
+//   - A release's file keeps every byte but those of the fields that the request
+//     is about, and a control file everything that people wrote. The result is
+//     decoded again and has to mean exactly what was asked for; what cannot be
+//     edited so is refused with the remedy.
 //   - Nothing is asked of the daemon and nothing is told to it: a request is
 //     worth what its pull request is worth. What is refused here is refused to
 //     spare people a pull request that could not pass.
@@ -21,6 +22,7 @@
 //
 // # What it does not do
 //
-// It approves and merges nothing. Whether a state was stable is for the records
-// of the daemon; git alone says what was asked for.
+// It approves and merges nothing, and believes nothing: what the evidence on the
+// audit branch says was stable decides what a return offers, and the daemon's own
+// records decide what becomes of it.
 package request
