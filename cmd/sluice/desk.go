@@ -157,7 +157,7 @@ func (f *requestFlags) add(command *cobra.Command) {
 }
 
 // file files a request and prints what became of it.
-func (f *requestFlags) file(cmd *cobra.Command, ask func(ctx context.Context, clerk *request.Clerk) (request.Filed, error)) error {
+func (f *requestFlags) file(cmd *cobra.Command, ask func(ctx context.Context, h *hub, clerk *request.Clerk) (request.Filed, error)) error {
 	if f.output != "text" && f.output != "json" {
 		return fmt.Errorf("output %q is neither text nor json", f.output)
 	}
@@ -170,7 +170,7 @@ func (f *requestFlags) file(cmd *cobra.Command, ask func(ctx context.Context, cl
 	if h.api == nil && !f.dry {
 		return fmt.Errorf("this version makes no commits in your name on %s: use --dry-run, hand what it prints to git apply, and open one yourself", h.cfg.Forge.Kind)
 	}
-	filed, err := ask(cmd.Context(), h.clerk(log))
+	filed, err := ask(cmd.Context(), h, h.clerk(log))
 	for _, note := range filed.Notes {
 		fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)
 	}

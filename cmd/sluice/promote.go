@@ -34,7 +34,7 @@ Exit code 0: there is a pull request, 1: it makes no sense now, 2: wrong usage.`
 			if err := checkPromotion(p); err != nil {
 				return err
 			}
-			return flags.file(cmd, func(ctx context.Context, clerk *request.Clerk) (request.Filed, error) {
+			return flags.file(cmd, func(ctx context.Context, _ *hub, clerk *request.Clerk) (request.Filed, error) {
 				return clerk.Promote(ctx, p, flags.dry)
 			})
 		},

@@ -60,7 +60,8 @@ step under a statistical judge, and rolled back in git when it is bad.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServeCommand(), newStatusCommand(), newExplainCommand(), newPolicyCommand(), newPromoteCommand(), newValidateCommand(), newVersionCommand(), newWorkerCommand(stdin))
+	root.AddCommand(newServeCommand(), newStatusCommand(), newExplainCommand(), newPolicyCommand(), newPromoteCommand(), newRollbackCommand(),
+		newHoldCommand(), newLiftCommand(), newPauseCommand(), newResumeCommand(), newValidateCommand(), newVersionCommand(), newWorkerCommand(stdin))
 	return root
 }
 
