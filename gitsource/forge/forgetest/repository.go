@@ -37,6 +37,8 @@ type Repository struct {
 	deleted  bool
 	guarded  map[string]Protection        // by branch
 	attested map[string][]json.RawMessage // bundles by digest
+	analyses []analysis
+	alerts   []*alert
 }
 
 type checkRun struct {

@@ -105,3 +105,33 @@ func (c *Client) hasCommit(ctx context.Context, subject string, repo repository,
 	}
 	return true, nil
 }
+
+// ProtectedBranches lists the branches of any repository ("owner/name") that a
+// protection rule covers.
+func (c *Client) ProtectedBranches(ctx context.Context, fullName string) ([]forge.BranchState, error) {
+	ctx = transport.Asking(ctx, "protected-branches")
+	subject := "list the branches of " + fullName
+	repo, err := parseRepository(subject, fullName)
+	if err != nil {
+		return nil, err
+	}
+	type branch struct {
+		Name      string
+		Commit    struct{ ID string }
+		Protected *bool
+	}
+	found, err := everyPage[branch](ctx, c, subject, repo.path("branches"), nil)
+	if err != nil {
+		return nil, err
+	}
+	var out []forge.BranchState
+	for _, b := range found {
+		if b.Name == "" || b.Protected == nil || !transport.IsSHA(b.Commit.ID) {
+			return nil, transport.Incomplete(subject, "one lacks its name, its commit or whether it is protected")
+		}
+		if *b.Protected {
+			out = append(out, forge.BranchState{Repository: repo.String(), Name: b.Name, Commit: b.Commit.ID, Protected: true})
+		}
+	}
+	return out, nil
+}

@@ -3,6 +3,7 @@ package gitea
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/sluice-cd/sluice/gitsource/forge"
 )
@@ -14,4 +15,14 @@ func (c *Client) Home(fullName string) string { return c.base.JoinPath(fullName)
 // Attestations is never answered: Gitea keeps none.
 func (c *Client) Attestations(_ context.Context, fullName, digest string) ([]forge.Attestation, error) {
 	return nil, fmt.Errorf("list attestations of %s in %s: %w", digest, fullName, forge.ErrNoRecord)
+}
+
+// Analyses is never answered: Gitea scans no code.
+func (c *Client) Analyses(_ context.Context, branch forge.BranchState, _ string) ([]forge.Analysis, error) {
+	return nil, fmt.Errorf("list code scanning analyses of %s: %w", branch.Repository, forge.ErrNoRecord)
+}
+
+// Alerts is never answered: Gitea scans no code.
+func (c *Client) Alerts(_ context.Context, branch forge.BranchState, _ time.Time) ([]forge.Alert, error) {
+	return nil, fmt.Errorf("list code scanning alerts of %s: %w", branch.Repository, forge.ErrNoRecord)
 }

@@ -51,7 +51,10 @@ func questions() map[string]func(context.Context, *gitea.Client) error {
 	pr := forge.PullRequest{Number: number, Merged: true, Head: forge.Branch{Repository: name, Name: "one", Commit: head}}
 	return map[string]func(context.Context, *gitea.Client) error{
 		"open pulls": func(ctx context.Context, c *gitea.Client) error { return second(c.OpenPullRequests(ctx, "main")) },
-		"pull":       func(ctx context.Context, c *gitea.Client) error { return second(c.PullRequest(ctx, number)) },
+		"protected branches": func(ctx context.Context, c *gitea.Client) error {
+			return second(c.ProtectedBranches(ctx, name))
+		},
+		"pull": func(ctx context.Context, c *gitea.Client) error { return second(c.PullRequest(ctx, number)) },
 		"merged pull": func(ctx context.Context, c *gitea.Client) error {
 			return second(c.MergedPullRequest(ctx, landed, "main"))
 		},

@@ -106,3 +106,28 @@ func (c *Client) read(ctx context.Context, path string, into any) error {
 	_, err = c.rest.Do(req, into)
 	return err
 }
+
+// ProtectedBranches lists the branches of any repository ("owner/name") that some
+// rule protects.
+func (c *Client) ProtectedBranches(ctx context.Context, fullName string) ([]forge.BranchState, error) {
+	ctx = transport.Asking(ctx, "protected-branches")
+	subject := "list the protected branches of " + fullName
+	repo, err := parseRepository(fullName)
+	if err != nil {
+		return nil, &forge.RejectedError{Subject: subject, Err: err}
+	}
+	found, err := everyPage(subject, func(opts github.ListOptions) ([]*github.Branch, *github.Response, error) {
+		return c.rest.Repositories.ListBranches(ctx, repo.owner, repo.name, &github.BranchListOptions{Protected: github.Ptr(true), ListOptions: opts})
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []forge.BranchState
+	for _, b := range found {
+		if !b.GetProtected() || b.GetName() == "" || !transport.IsSHA(b.GetCommit().GetSHA()) {
+			return nil, transport.Incomplete(subject, "one is not protected or lacks its commit")
+		}
+		out = append(out, forge.BranchState{Repository: repo.String(), Name: b.GetName(), Commit: b.GetCommit().GetSHA(), Protected: true})
+	}
+	return out, nil
+}
