@@ -166,6 +166,7 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		"waives tests":            {emptyPolicy + "environments: [{name: a, hotfix: {waives: [tests]}}]\n", "waives[0] is \"tests\""},
 		"slow hotfix":             {emptyPolicy + "environments: [{name: a, hotfix: {steps: [25, 100], interval: 1h}}]\n", "2 steps of 1h do not fit into 2h"},
 		"gate twice":              {emptyPolicy + "environments: [{name: a, checks: [{gate: x, on: merge, name: x, app: a}, {gate: x, on: merge, name: y, app: a}]}]\n", "gate \"x\" is there twice"},
+		"alerts of a merge":       {emptyPolicy + "environments: [{name: a, checks: [{gate: x, on: merge, name: x, app: a, alerts: {severity: high}}]}]\n", "code is scanned on the source commit, not on merge"},
 		"unknown severity":        {emptyPolicy + "environments: [{name: a, checks: [{gate: x, on: merge, name: x, app: a, alerts: {severity: bad}}]}]\n", "severity is \"bad\""},
 		"owner":                   {emptyPolicy + "owners: ['a b']\n", "is not an owner"},
 		"none at a time":          {emptyPolicy + "environments: [{name: a, maxConcurrent: 0}]\n", "maxConcurrent is 0"},
@@ -211,7 +212,6 @@ environments:
 	}
 	assert.Equal(t, []string{
 		"sluice.yaml:8:20: warning: environments[1].maxConcurrent is not enforced by this version; do not rely on it yet",
-		"sluice.yaml:14:54: warning: environments[1].checks[1].alerts is not enforced by this version; do not rely on it yet",
 	}, got)
 }
 

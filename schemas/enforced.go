@@ -9,16 +9,13 @@ import (
 // carry out, as warnings. Defaults are not listed: nobody relies on what nobody wrote.
 func (p Policy) NotEnforced() Problems {
 	var ps Problems
-	for i, e := range p.Environments {
+	for i := range p.Environments {
 		at := fmt.Sprintf("environments[%d]", i)
 		for _, setting := range []string{
 			"verification", "maxConcurrent",
 			"rollback.latencyP99IncreasePercent",
 		} {
 			p.origin.warn(&ps, at+"."+setting)
-		}
-		for j := range e.Checks {
-			p.origin.warn(&ps, fmt.Sprintf("%s.checks[%d].alerts", at, j))
 		}
 	}
 	return p.origin.located(ps)
@@ -29,7 +26,7 @@ func (p Policy) NotEnforced() Problems {
 func (s Service) NotEnforced() Problems {
 	var ps Problems
 	for _, setting := range []string{
-		"source.branches", "metrics.latency", "metrics.business", "verification.smoke", "verification.synthetic",
+		"metrics.latency", "metrics.business", "verification.smoke", "verification.synthetic",
 	} {
 		s.origin.warn(&ps, setting)
 	}

@@ -66,7 +66,7 @@ func TestServiceDecodesAndTakesItsNameFromTheDirectory(t *testing.T) {
 	for _, p := range s.NotEnforced() {
 		warned = append(warned, p.Path)
 	}
-	assert.Equal(t, []string{"source.branches", "metrics.latency", "metrics.business", "verification.smoke", "verification.synthetic"}, warned)
+	assert.Equal(t, []string{"metrics.latency", "metrics.business", "verification.smoke", "verification.synthetic"}, warned)
 }
 
 func TestServiceDefaultsFollowItsName(t *testing.T) {

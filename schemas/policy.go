@@ -160,14 +160,15 @@ type Check struct {
 	// Slug of the app that must have written it: any app can write a check of any name. Required on source and merge.
 	// Default on an environment: github-actions.
 	App string `json:"app,omitempty"`
-	// Additionally asks for the absence of open code-scanning alerts.
+	// Additionally asks for an analysis of the source commit by the forge's code scanning, without open alerts. For checks on source.
 	Alerts *Alerts `json:"alerts,omitempty"`
 }
 
 // OnEnvironment reports whether the check is asked on what an earlier environment has proven.
 func (c Check) OnEnvironment() bool { return c.On != OnSource && c.On != OnMerge }
 
-// Alerts refuses open code-scanning alerts of a severity and above.
+// Alerts refuses open code-scanning alerts of a severity and above. Where a rule has no
+// security severity, its level counts: an error as high, a warning as medium, else low.
 type Alerts struct {
 	Severity string `json:"severity" jsonschema:"required,enum=critical,enum=high,enum=medium,enum=low"`
 }

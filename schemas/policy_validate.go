@@ -120,6 +120,9 @@ func (c Check) validate(ps *Problems, at string, earlier map[string]bool) {
 	}
 	if c.Alerts != nil {
 		oneOf(ps, at+".alerts.severity", c.Alerts.Severity, "critical", "high", "medium", "low")
+		if c.On != OnSource {
+			ps.add(at+".alerts", "move it to a check on source", "code is scanned on the source commit, not on %s", c.On)
+		}
 	}
 }
 

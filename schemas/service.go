@@ -32,7 +32,7 @@ type Service struct {
 type ServiceSource struct {
 	// owner/name on the forge.
 	Repository string `json:"repository" jsonschema:"required"`
-	// Branches that a hotfix may come from besides the default branch.
+	// Branches that a hotfix may come from besides the default branch; * stands for anything but a slash. Each has to be protected.
 	Branches []string `json:"branches,omitempty"`
 }
 

@@ -24,8 +24,8 @@ func (s Service) Validate() Problems {
 		ps.add("source.repository", "write owner/name", "%q is not a repository", s.Source.Repository)
 	}
 	for i, branch := range s.Source.Branches {
-		if branch == "" || strings.ContainsAny(branch, " ~^:?*[\\") || strings.Contains(branch, "..") {
-			ps.add(fmt.Sprintf("source.branches[%d]", i), "write the name of a branch", "%q is not a branch", branch)
+		if strings.Trim(branch, "*/") == "" || strings.ContainsAny(branch, " ~^:?[\\") || strings.Contains(branch, "..") {
+			ps.add(fmt.Sprintf("source.branches[%d]", i), "write the name of a branch, or a pattern such as release/*", "%q is not a branch", branch)
 		}
 	}
 	s.validateEnvironments(&ps)

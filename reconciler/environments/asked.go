@@ -84,6 +84,24 @@ func (a *asked) Attestations(ctx context.Context, repository, digest string) ([]
 	})
 }
 
+func (a *asked) ProtectedBranches(ctx context.Context, repository string) ([]forge.BranchState, error) {
+	return once(a, "protected "+repository, func() ([]forge.BranchState, error) {
+		return a.Forge.ProtectedBranches(ctx, repository)
+	})
+}
+
+func (a *asked) Analyses(ctx context.Context, branch forge.BranchState, commit string) ([]forge.Analysis, error) {
+	return once(a, fmt.Sprintf("analyses %s %s %s", branch.Repository, branch.Name, commit), func() ([]forge.Analysis, error) {
+		return a.Forge.Analyses(ctx, branch, commit)
+	})
+}
+
+func (a *asked) Alerts(ctx context.Context, branch forge.BranchState, since time.Time) ([]forge.Alert, error) {
+	return once(a, fmt.Sprintf("alerts %s %s %s", branch.Repository, branch.Name, since), func() ([]forge.Alert, error) {
+		return a.Forge.Alerts(ctx, branch, since)
+	})
+}
+
 func (a *asked) TeamMember(ctx context.Context, team string, user forge.User) (bool, error) {
 	return once(a, fmt.Sprintf("member %s %d", team, user.ID), func() (bool, error) {
 		return a.Forge.TeamMember(ctx, team, user)

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-cd/sluice/gitsource/forge"
 	"github.com/sluice-cd/sluice/reconciler/gate"
 	"github.com/sluice-cd/sluice/reconciler/release"
+	"github.com/sluice-cd/sluice/schemas"
 )
 
 // Backfilled says whether every commit that a hotfix was built from is on the
@@ -21,7 +22,8 @@ func (r *Repository) Backfilled(ctx context.Context, promoted, owed []release.So
 	}
 	q := r.inquire(time.Time{})
 	for _, o := range owed {
-		if a := q.contained(ctx, o.Repository, o.Commit); !a.Yes {
+		onDefault := []string{defaultBranch}
+		if _, a := q.contained(ctx, onDefault, schemas.ArtifactSource{Repository: o.Repository, Commit: o.Commit}); !a.Yes {
 			return a
 		}
 		if a := q.descends(ctx, promoted, o); !a.Yes {

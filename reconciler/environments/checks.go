@@ -2,7 +2,6 @@ package environments
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/sluice-cd/sluice/reconciler/gate"
@@ -17,7 +16,7 @@ func (q *inquiry) checks(ctx context.Context, rules Rules, file schemas.Release,
 	for _, check := range environment.Checks {
 		switch check.On {
 		case schemas.OnSource:
-			out[check.Gate] = q.sourceFacts(ctx, rules.Services[c.Key.Service], file)
+			out[check.Gate] = q.sourceFacts(ctx, check, rules.Services[c.Key.Service], file)
 		case schemas.OnMerge:
 			out[check.Gate] = q.mergeFacts(ctx, changes, c)
 		default:
@@ -30,12 +29,12 @@ func (q *inquiry) checks(ctx context.Context, rules Rules, file schemas.Release,
 // sourceFacts asks about the commits that the artifacts were built from. Where
 // that is belongs to the owners of the policy: whoever writes a release could
 // name a repository of his own, with checks that always succeed.
-func (q *inquiry) sourceFacts(ctx context.Context, service schemas.Service, file schemas.Release) gate.CheckFacts {
+func (q *inquiry) sourceFacts(ctx context.Context, check schemas.Check, service schemas.Service, file schemas.Release) gate.CheckFacts {
 	var facts gate.CheckFacts
 	for _, a := range file.List() {
 		subject := gate.Subject{Repository: a.Source.Repository, Commits: []string{a.Source.Commit}}
 		if strings.EqualFold(a.Source.Repository, service.Source.Repository) {
-			subject = q.source(ctx, a.Source.Repository, a.Source.Commit)
+			subject = q.source(ctx, check, q.allowed(service, file), a.Source)
 		} else {
 			subject.Contained.Reason = "the service is built from " + service.Source.Repository
 		}
@@ -44,33 +43,18 @@ func (q *inquiry) sourceFacts(ctx context.Context, service schemas.Service, file
 	return facts
 }
 
-func (q *inquiry) source(ctx context.Context, repository, commit string) gate.Subject {
-	s := gate.Subject{Repository: repository, Commits: []string{commit}, Contained: q.contained(ctx, repository, commit)}
-	runs, err := q.ask.Checks(ctx, repository, commit)
+func (q *inquiry) source(ctx context.Context, check schemas.Check, branches []string, from schemas.ArtifactSource) gate.Subject {
+	branch, contained := q.contained(ctx, branches, from)
+	s := gate.Subject{Repository: from.Repository, Commits: []string{from.Commit}, Contained: contained}
+	runs, err := q.ask.Checks(ctx, from.Repository, from.Commit)
 	if err != nil {
 		s.Unknown = err.Error()
 	}
 	s.Runs = runs
+	if check.Alerts != nil && contained.Yes {
+		s.Scan = q.scanned(ctx, branch, from.Commit)
+	}
 	return s
-}
-
-// contained: the commit is in the protected default branch of its repository.
-func (q *inquiry) contained(ctx context.Context, repository, commit string) gate.Answer {
-	branch, err := q.ask.Branch(ctx, repository, "")
-	if err != nil {
-		return gate.Answer{Unknown: err.Error()}
-	}
-	if !branch.Protected {
-		return gate.Answer{Reason: fmt.Sprintf("branch %s of %s is not protected", branch.Name, repository)}
-	}
-	yes, err := q.ask.Contains(ctx, branch, commit)
-	if err != nil {
-		return gate.Answer{Unknown: err.Error()}
-	}
-	if !yes {
-		return gate.Answer{Reason: fmt.Sprintf("commit %.12s is not in branch %s of %s", commit, branch.Name, repository)}
-	}
-	return gate.Answer{Yes: true}
 }
 
 // mergeFacts asks about the merge of the promotion: its commit, and the

@@ -37,6 +37,7 @@ func (q *inquiry) built(ctx context.Context, rules Rules, file schemas.Release, 
 		o := gate.Origin{Digest: a.Digest, Repository: a.Source.Repository, Commit: a.Source.Commit}
 		service := rules.Services[c.Key.Service]
 		if strings.EqualFold(a.Source.Repository, service.Source.Repository) {
+			_, o.Contained = q.contained(ctx, q.allowed(service, file), a.Source)
 			q.trackDown(ctx, *environment.Provenance, c, &o)
 		} else {
 			o.Contained.Reason = "the service is built from " + service.Source.Repository
@@ -50,7 +51,6 @@ func (q *inquiry) built(ctx context.Context, rules Rules, file schemas.Release, 
 // is not answered leaves the others.
 func (q *inquiry) trackDown(ctx context.Context, accepted schemas.Provenance, c Candidate, o *gate.Origin) {
 	o.Home = provenance.Home(q.forge.Home(o.Repository))
-	o.Contained = q.contained(ctx, o.Repository, o.Commit)
 	var errs []error
 	if len(accepted.Keys) > 0 {
 		errs = append(errs, q.readSigned(ctx, accepted.Keys, c, o))

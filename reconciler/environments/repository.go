@@ -18,6 +18,7 @@ type Forge interface {
 	Reviews
 	Checks
 	Builds
+	Scans
 	People
 }
 
@@ -47,6 +48,16 @@ type Checks interface {
 	// Branch takes "" for the default branch.
 	Branch(ctx context.Context, repository, name string) (forge.BranchState, error)
 	Contains(ctx context.Context, branch forge.BranchState, commit string) (bool, error)
+	ProtectedBranches(ctx context.Context, repository string) ([]forge.BranchState, error)
+}
+
+// Scans says what was found in source code. Both fail with forge.ErrNoRecord where
+// the forge scans nothing.
+type Scans interface {
+	// Analyses of the branch, the newest first, down to those of the commit.
+	Analyses(ctx context.Context, branch forge.BranchState, commit string) ([]forge.Analysis, error)
+	// Alerts that are open on the branch, and those fixed there since an instant.
+	Alerts(ctx context.Context, branch forge.BranchState, since time.Time) ([]forge.Alert, error)
 }
 
 // Builds says where an artifact was built.

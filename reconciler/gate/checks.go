@@ -89,7 +89,14 @@ func (f Facts) checkedOn(check schemas.Check, s Subject) finding {
 	if check.On == schemas.OnSource && !s.Contained.yes() {
 		return uncontained(check, s)
 	}
-	return f.concluded(check, s)
+	ran := f.concluded(check, s)
+	if check.Alerts == nil {
+		return ran
+	}
+	if check.On != schemas.OnSource {
+		return unknown(fmt.Sprintf("alerts of check %s are asked on %s", check.Gate, foreign(check.On)), "the owners of the policy: ask alerts on source, where code is scanned")
+	}
+	return worst([]finding{ran, f.alerted(check, s)})
 }
 
 // unprovenThere: what an environment has not proven has no commit there that a
@@ -205,12 +212,17 @@ func (f Facts) since(failed []forge.Check) time.Time {
 			first = run.CompletedAt
 		}
 	}
+	return f.afterMerge(first)
+}
+
+// afterMerge is an instant, or the last merge if that came later.
+func (f Facts) afterMerge(at time.Time) time.Time {
 	for _, c := range f.Changes {
-		if c.PullRequest != nil && c.PullRequest.Merged && c.PullRequest.MergedAt.After(first) {
-			first = c.PullRequest.MergedAt
+		if c.PullRequest != nil && c.PullRequest.Merged && c.PullRequest.MergedAt.After(at) {
+			at = c.PullRequest.MergedAt
 		}
 	}
-	return first
+	return at
 }
 
 func conclusion(run forge.Check) string {

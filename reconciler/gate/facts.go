@@ -216,6 +216,8 @@ type Subject struct {
 	// Contained: the source commit is in its repository's protected default
 	// branch. Not asked of a merge.
 	Contained Answer
+	// Scan is nil where no check asks for alerts.
+	Scan *Scan
 	// Unknown says why the runs could not be read.
 	Unknown string
 }

@@ -111,6 +111,12 @@ func cells() []cell {
 		{"check: unknown", "tests", func(f *gate.Facts) { subject(f, "tests", func(s *gate.Subject) { s.Unknown = away }) }, pending, waits, waits, true},
 		{"check: never asked", "validate", func(f *gate.Facts) { delete(f.Checks, "validate") }, pending, waits, waits, true},
 		{"check: source outside the protected branch", "tests", func(f *gate.Facts) { subject(f, "tests", func(s *gate.Subject) { s.Contained = gate.Answer{} }) }, failure, rejects, rejects, false},
+		{"alerts: one is open", "tests", func(f *gate.Facts) {
+			scan(f, forge.Alert{Number: 7, Tool: "CodeQL", Rule: "sql-injection", Severity: "critical", CreatedAt: scannedAt})
+		}, failure, waits, rejects, false},
+		{"alerts: not analysed", "tests", func(f *gate.Facts) { scan(f).Analyses = nil }, pending, waits, waits, false},
+		{"alerts: unknown", "tests", func(f *gate.Facts) { scan(f).Unknown = away }, pending, waits, waits, true},
+		{"alerts: never asked", "tests", func(f *gate.Facts) { scan(f); subject(f, "tests", func(s *gate.Subject) { s.Scan = nil }) }, pending, waits, waits, true},
 		{"approvals: too few", gate.Approvals, func(f *gate.Facts) { f.Changes[0].Reviews = nil }, pending, rejects, rejects, false},
 		{"approvals: an objection", gate.Approvals, func(f *gate.Facts) {
 			f.Changes[0].Reviews = append(f.Changes[0].Reviews, review(300, bob, forge.ChangesRequested, -time.Minute))

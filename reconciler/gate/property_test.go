@@ -81,6 +81,14 @@ func built(id int64, conclusion string) forge.Check {
 	return r
 }
 
+func onScan(edit func(*gate.Scan)) func(*gate.Facts, *rand.Rand) {
+	return func(f *gate.Facts, _ *rand.Rand) {
+		if s := f.Checks["tests"].Subjects; len(s) > 0 && s[0].Scan != nil {
+			edit(s[0].Scan)
+		}
+	}
+}
+
 func setbacks() []setback {
 	return []setback{
 		{"direct push", onChange(func(c *gate.Change) { c.PullRequest = nil })},
@@ -148,6 +156,20 @@ func setbacks() []setback {
 		{"runs unread", onRuns(func(s *gate.Subject, _ *rand.Rand) { s.Unknown = "timeout" })},
 		{"source unprotected", onRuns(func(s *gate.Subject, _ *rand.Rand) { s.Contained = gate.Answer{} })},
 		{"check not asked", func(f *gate.Facts, _ *rand.Rand) { delete(f.Checks, "tests") }},
+		{"alert open", onScan(func(s *gate.Scan) { s.Alerts = append(s.Alerts, alert("critical", 0, 0)) })},
+		{"alert of lower severity", onScan(func(s *gate.Scan) { s.Alerts = append(s.Alerts, alert("low", 0, 0)) })},
+		{"analysis gone", onScan(func(s *gate.Scan) { s.Analyses = nil })},
+		{"analysis failed", onScan(func(s *gate.Scan) {
+			for i := range s.Analyses {
+				s.Analyses[i].Error = "unreadable"
+			}
+		})},
+		{"alerts unread", onScan(func(s *gate.Scan) { s.Unknown = "timeout" })},
+		{"alerts not asked", func(f *gate.Facts, _ *rand.Rand) {
+			if f.Environment.Checks[0].Alerts != nil && len(f.Checks["tests"].Subjects) > 0 {
+				f.Checks["tests"].Subjects[0].Scan = nil
+			}
+		}},
 		{"digest malformed", func(f *gate.Facts, _ *rand.Rand) { f.Artifacts[0].Digest = "latest" }},
 		{"source unprotected", onOrigin(func(o *gate.Origin) { o.Contained = gate.Answer{} })},
 		{"source not asked", onOrigin(func(o *gate.Origin) { o.Contained.Unknown = "timeout" })},
@@ -235,6 +257,9 @@ func someFacts(r *rand.Rand) gate.Facts {
 		if r.IntN(3) == 0 {
 			c.EqualHeads = []string{earlierHead}
 		}
+	}
+	if r.IntN(2) == 0 {
+		scan(&f, alert("medium", 0, 0))
 	}
 	if o := &f.Origins[0]; r.IntN(2) == 0 {
 		o.Runs = append(o.Runs, built(60, "success"))
