@@ -80,8 +80,9 @@ type TestCase struct {
 // TestCheck is the state of one check.
 type TestCheck struct {
 	Gate string `json:"gate" jsonschema:"required"`
-	// failed, running, missing, or unknown where the forge does not answer.
-	Is string `json:"is" jsonschema:"required,enum=failed,enum=running,enum=missing,enum=unknown"`
+	// failed, running, missing, unknown where the forge does not answer, or alerted: it
+	// succeeded, but code scanning has an alert that it minds.
+	Is string `json:"is" jsonschema:"required,enum=failed,enum=running,enum=missing,enum=unknown,enum=alerted"`
 }
 
 // TestExpectation is what the gates have to say.
@@ -171,7 +172,7 @@ func (c TestCase) validate(ps *Problems, at string) {
 		oneOf(ps, fmt.Sprintf("%s.stopped[%d]", at, i), s, "held", "paused", "frozen")
 	}
 	for i, check := range c.Checks {
-		oneOf(ps, fmt.Sprintf("%s.checks[%d].is", at, i), check.Is, "failed", "running", "missing", "unknown")
+		oneOf(ps, fmt.Sprintf("%s.checks[%d].is", at, i), check.Is, "failed", "running", "missing", "unknown", "alerted")
 	}
 	if slices.Contains([]string{"pushed", "altered"}, c.Came) && !c.Merged {
 		ps.add(at+".came", "add merged: true", "%s is what only something on the branch can be", c.Came)

@@ -222,9 +222,22 @@ func checks(environment schemas.Environment, of schemas.TestCase, change gate.Ch
 		default:
 			subject.Runs = []forge.Check{run(check.Name, check.App, subject.Commits[0], is, of.At.Time)}
 		}
+		if check.Alerts != nil {
+			subject.Scan = scan(*check.Alerts, is == "alerted", of.At.Time)
+		}
 		out[check.Gate] = gate.CheckFacts{Subjects: []gate.Subject{subject}}
 	}
 	return out
+}
+
+// scan is an analysis of the source commit that found nothing, or one grave thing.
+func scan(minded schemas.Alerts, alerted bool, at time.Time) *gate.Scan {
+	then := at.Add(-2 * time.Hour)
+	s := &gate.Scan{Analyses: []forge.Analysis{{ID: 1, Commit: sourceCommit, Tool: "scanner", CreatedAt: then}}}
+	if alerted {
+		s.Alerts = []forge.Alert{{Number: 1, Rule: "rule", Tool: "scanner", Severity: minded.Severity, CreatedAt: then}}
+	}
+	return s
 }
 
 // run ended, if it did, long enough ago that nobody can hope for its repetition.
