@@ -99,6 +99,32 @@ func statuses(t *testing.T, w World) {
 		w.Statuses(tip, waiting.Context), "what was said before does not count as said now")
 }
 
+func oneComment(t *testing.T, w World) {
+	number, head := propose(w, "one")
+	report := forge.Report{Status: forge.Status{Context: "sluice/production", State: forge.StatusPending, Description: "Waiting"}, Summary: "| gate |"}
+	require.NoError(t, w.Driver().Report(t.Context(), head, report))
+	require.NoError(t, w.Driver().Report(t.Context(), head, report))
+
+	const marker = "<!-- sluice:report -->"
+	for i := range 60 {
+		w.Say(Bob, number, fmt.Sprintf("%s\nforged %d", marker, i))
+	}
+	say := func(body string, keep bool) {
+		t.Helper()
+		require.NoError(t, w.Driver().Comment(t.Context(), number, forge.Comment{Marker: marker, Body: marker + "\n" + body, Keep: keep}))
+	}
+	say("nothing was said before", true)
+	require.Len(t, w.Said(number), 60)
+	say("| one | ✅ | `x` |", false)
+	say("| one | ✅ | `x` |", false)
+	say("two", false)
+	say("three", true)
+	said := w.Said(number)
+	require.Len(t, said, 61, "one comment, below those of others")
+	assert.Equal(t, marker+"\nforged 0", said[0])
+	assert.Equal(t, marker+"\nthree", said[60])
+}
+
 func branches(t *testing.T, w World) {
 	w.Protect("main", 0)
 	w.Reset(Bob, "feature/one", w.Tip("main"))

@@ -26,6 +26,8 @@ type Driver interface {
 	Propose(ctx context.Context, p forge.Proposal) (forge.PullRequest, error)
 	Merge(ctx context.Context, m forge.Merge) (commit string, err error)
 	Withdraw(ctx context.Context, base, series string) error
+	Report(ctx context.Context, commit string, report forge.Report) error
+	Comment(ctx context.Context, number int, comment forge.Comment) error
 }
 
 // The people of every World: all may log in, alice and bob may write to the
@@ -88,6 +90,10 @@ type World interface {
 	Protect(branch string, approvals int)
 	// Ready waits until the forge knows whether it can merge.
 	Ready(number int)
+	// Say writes a comment on a pull request, and Said are the bodies of all, oldest
+	// first.
+	Say(as string, number int, body string)
+	Said(number int) []string
 }
 
 // Run plays every behaviour. Open returns a World with a repository of its own.
@@ -118,6 +124,7 @@ func behaviours() []behaviour {
 		{"checks", checks},
 		{"many checks", manyChecks},
 		{"statuses", statuses},
+		{"one comment", oneComment},
 		{"branches", branches},
 		{"ancestry", ancestry},
 		{"teams and permissions", people},

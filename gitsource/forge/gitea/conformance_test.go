@@ -57,7 +57,7 @@ func newHouse(t *testing.T) *house {
 	}, &team)
 	h.team = team.ID
 	h.join(t, conformance.Bob)
-	token, err := h.server.Token(t.Context(), "sluice", "read:user", "read:organization", "read:issue", "write:repository")
+	token, err := h.server.Token(t.Context(), "sluice", "read:user", "read:organization", "write:issue", "write:repository")
 	require.NoError(t, err)
 	h.token = token
 	return h
@@ -308,4 +308,20 @@ func (r *room) Ready(number int) {
 		}
 		return err
 	})
+}
+
+func (r *room) Say(as string, number int, body string) {
+	r.t.Helper()
+	r.call(as, http.MethodPost, fmt.Sprintf("/issues/%d/comments", number), map[string]any{"body": body}, nil)
+}
+
+func (r *room) Said(number int) []string {
+	r.t.Helper()
+	var all []struct{ Body string }
+	r.call("sluice", http.MethodGet, fmt.Sprintf("/issues/%d/comments", number), nil, &all)
+	var bodies []string
+	for _, c := range all {
+		bodies = append(bodies, c.Body)
+	}
+	return bodies
 }

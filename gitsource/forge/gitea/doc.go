@@ -32,8 +32,9 @@
 //   - Commits are not made through the API: the daemon pushes. Pull requests are.
 //   - After each push the server looks for conflicts in its own time. Until then
 //     it refuses a merge, which is a *forge.TransientError.
+//   - There are no check runs: a report is shown as a status.
 //
-// The credentials need the scopes read:user, read:organization, read:issue and
+// The credentials need the scopes read:user, read:organization, write:issue and
 // write:repository, and an account that administers the repository (only that
 // may ask for permissions) and sees the teams that policies name.
 //

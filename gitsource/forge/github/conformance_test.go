@@ -128,3 +128,16 @@ func (f *fake) Protect(branch string, approvals int) {
 func (f *fake) Ready(int) {} // at once
 
 var _ conformance.Driver = (*github.Client)(nil)
+
+func (f *fake) Say(as string, number int, body string) {
+	_, err := f.repo.Remark(as, number, body)
+	require.NoError(f.t, err)
+}
+
+func (f *fake) Said(number int) []string {
+	var bodies []string
+	for _, c := range f.repo.Comments(number) {
+		bodies = append(bodies, c.Body)
+	}
+	return bodies
+}
