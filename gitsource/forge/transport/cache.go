@@ -10,7 +10,9 @@ import (
 
 const (
 	maxCachedBytes = 16 << 20
-	maxCachedEntry = 1 << 20
+	// maxCachedEntry has room for GitHub's largest page, a hundred pull requests of
+	// 25 KiB each: it is asked for in every round.
+	maxCachedEntry = 4 << 20
 	// entryOverhead stands for key and headers, so that many empty lists do
 	// not escape the bound.
 	entryOverhead = 4 << 10
