@@ -80,6 +80,12 @@ func (d Deployment) Superseded(by int) Deployment {
 	return d
 }
 
+// Repeats reports whether it says nothing that came after the end that is known: a
+// rejection is told before git was put right, for one.
+func (d Deployment) Repeats(end Deployment) bool {
+	return !d.Over() && d.Commit == end.Commit && !d.Began.After(end.Began)
+}
+
 // Over reports whether nothing more comes of it.
 func (d Deployment) Over() bool { return d.Outcome != "" }
 

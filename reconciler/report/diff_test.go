@@ -167,7 +167,7 @@ func TestLargeObjectsStayBounded(t *testing.T) {
 			object("ConfigMap", "lines", map[string]any{"data": map[string]any{"a": strings.Repeat("b\n", 50_000)}}), object("ConfigMap", "deep", map[string]any{"data": deep})),
 	)
 	require.Len(t, d.Objects, 4)
-	assert.Equal(t, 200, len(d.Objects[0].Lines))
+	assert.Len(t, d.Objects[0].Lines, 200)
 	assert.Greater(t, d.Objects[0].LeftOut, 4_000)
 	assert.Contains(t, all(d), "too many to be compared here")
 	assert.Contains(t, all(d), "xxx1\n+ …", "cut to where two long lines differ")

@@ -18,14 +18,8 @@ type page struct {
 
 func (p *page) room() int { return limit - p.reserved - p.text.Len() }
 
-// add takes a section whole or not at all.
-func (p *page) add(section string) bool {
-	if len(section) > p.room() {
-		return false
-	}
-	p.text.WriteString(section)
-	return true
-}
+// add takes a short section, for which there is always room.
+func (p *page) add(section string) { p.text.WriteString(section) }
 
 // addAll takes as many sections as there is room for, in order, and says how many
 // it leaves out.
@@ -40,6 +34,7 @@ func (p *page) addAll(sections []string, leftOut func(n int) string) {
 	}
 }
 
+// more says how many of something there is no room for.
 func more(what, where string) func(int) string {
 	return func(n int) string { return fmt.Sprintf("\n_%d more %s left out here%s._\n", n, what, where) }
 }

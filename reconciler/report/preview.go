@@ -39,7 +39,7 @@ func (r Release) name() string { return r.Environment + "/" + r.Service }
 
 func (r Release) summary() gate.Summary {
 	if r.Problem != "" {
-		return gate.Summary{Verdict: gate.Wait, Status: r.Status, Title: visible(r.Problem)}
+		return gate.Summary{Verdict: gate.Wait, Status: r.Status, Title: cut(visible(r.Problem), maxProblem)}
 	}
 	return gate.Summarize(r.Results)
 }
@@ -67,7 +67,7 @@ func (p Preview) Reports() []forge.Report {
 func (p Preview) neutral(environment string) forge.Report {
 	title := "No release of " + environment + " changes"
 	if len(p.Policy) > 0 {
-		title += "; the owners decide about " + visible(strings.Join(p.Policy, ", "))
+		title += "; the owners decide about " + list(p.Policy, 20)
 	}
 	return forge.Report{
 		Status:  forge.Status{Context: "sluice/" + environment, State: forge.StatusSuccess, Description: title, URL: p.URL},
@@ -173,8 +173,12 @@ func total(sections []string) (n int) {
 
 // list names as many as most and counts the others.
 func list(names []string, most int) string {
-	if len(names) <= most {
-		return strings.Join(names, ", ")
+	var out []string
+	for _, name := range names[:min(len(names), most)] {
+		out = append(out, cut(visible(name), maxName))
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(out, ", "), len(names)-most)
+	}
+	return strings.Join(out, ", ")
 }

@@ -171,6 +171,9 @@ func assertHarmless(t *testing.T, text, body string) {
 
 func TestATextThatWouldBeTooLongSaysWhatItLeavesOut(t *testing.T) {
 	p := report.Preview{Environments: []string{"production"}}
+	for range 30 {
+		p.Policy = append(p.Policy, "services/"+strings.Repeat("x", 4000)+"/service.yaml")
+	}
 	for i := range 300 {
 		r := report.Release{Environment: "production", Service: fmt.Sprintf("service-%03d", i), Results: waiting()}
 		for j := range 80 {
@@ -182,11 +185,17 @@ func TestATextThatWouldBeTooLongSaysWhatItLeavesOut(t *testing.T) {
 	for _, text := range []string{body, summary} {
 		require.Less(t, len(text), 65_536)
 		assert.Greater(t, len(text), 30_000, "and the room is used")
-		assert.True(t, strings.Contains(text, "more releases are left out"))
+		assert.Contains(t, text, "more releases are left out")
 	}
-	assert.True(t, strings.Contains(body, "more diffs are left out"))
-	assert.True(t, strings.Contains(body, "# left out: "), "within a diff, too")
-	assert.True(t, strings.Contains(body, "- production/service-100 "), "each is listed at least")
+	assert.Contains(t, body, "… and 10 more")
+	assert.Contains(t, body, "more diffs are left out")
+	assert.Contains(t, body, "# left out: ", "within a diff, too")
+	assert.Contains(t, body, "- production/service-080 ", "each is listed at least")
 	assert.Equal(t, strings.Count(body, "<details>"), strings.Count(body, "</details>"))
 	assert.Zero(t, strings.Count(body, "```")%2, "no block is left open")
+
+	p.Releases = []report.Release{{Environment: "production", Service: "c", To: strings.Repeat("1", 70_000), Problem: strings.Repeat("e", 70_000)}}
+	assert.Less(t, len(p.Comment().Body), 10_000)
+	assert.Contains(t, p.Comment().Body, "production/c", "a long text hides nothing")
+	assert.Less(t, len(report.Preview{Environments: []string{"production"}, Policy: p.Policy}.Reports()[0].Summary), 10_000)
 }

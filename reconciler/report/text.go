@@ -79,8 +79,23 @@ func fenced(language string, lines []string) string {
 	return fence + language + "\n" + strings.Join(lines, "\n") + "\n" + fence + "\n"
 }
 
+// Bounds of what others name and say, in characters.
+const (
+	maxName    = 120
+	maxProblem = 1000
+)
+
+func cut(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return s
+}
+
 // code is a name between backquotes.
-func code(s string) string { return "`" + strings.ReplaceAll(visible(s), "`", "'") + "`" }
+func code(s string) string {
+	return "`" + strings.ReplaceAll(cut(visible(s), maxName), "`", "'") + "`"
+}
 
 // link leads to an address of the web that somebody else may have chosen.
 func link(text, url string) string {
