@@ -84,6 +84,7 @@ type world struct {
 	gitAway   error
 
 	forgeAway string
+	numbered  bool   // each commit is the merge of the pull request with its number
 	ends      string // the commit that ends every pull request, "" for their own
 	// forgeHangs answers only once nobody listens any more.
 	forgeHangs bool
@@ -91,6 +92,8 @@ type world struct {
 	asks      []environments.Candidate
 	proposals []environments.Proposal
 	statuses  []string
+	comments  map[int]string
+	edits     int // of comments
 
 	// brings lists by inputs the artifacts whose sources theirs contains.
 	brings   map[string][]string
@@ -145,7 +148,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{
 		t: t, byPort: map[string]int{}, decoded: map[release.Key]decoded{}, docs: map[string]document{}, live: map[release.Key]runs{},
 		sick: map[string]bool{}, hotfixes: map[string]bool{}, badRates: map[string]float64{}, evidence: map[string]string{}, hang: map[release.Key]bool{},
-		byHand: map[release.Key]string{}, brings: map[string][]string{},
+		byHand: map[release.Key]string{}, brings: map[string][]string{}, comments: map[int]string{},
 	}
 	production := schemas.Environment{
 		Name: "production", Namespace: "{service}-{environment}", Provenance: &schemas.Provenance{Attestation: true},
@@ -419,6 +422,11 @@ func (w *world) Facts(ctx context.Context, rules environments.Rules, c environme
 	if !facts.First && w.forgeAway == "" {
 		facts.Repository, facts.Branch, facts.Changes = "acme/environments", "main", []gate.Change{reviewed(c.Want.Promotion.Commit)}
 	}
+	if w.numbered && c.PullRequest == nil {
+		change := reviewed(c.Want.Promotion.Commit)
+		change.PullRequest.Number = w.index(c.Want.Promotion.Commit)
+		facts.Changes = []gate.Change{change}
+	}
 	if w.ends != "" {
 		facts.Changes = []gate.Change{{Commit: w.ends, Content: gate.Answer{Yes: true}}}
 	}
@@ -490,6 +498,7 @@ func (w *world) Build(ctx context.Context, in render.Input) (render.Output, erro
 		"metadata": map[string]any{"name": in.Service + "-" + in.Revision, "namespace": in.Namespace},
 	}}
 	workload, shared, scale := parts(in.FilesID)
+	deployment.Object["spec"] = map[string]any{"content": workload}
 	policy := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
 		"metadata": map[string]any{"name": in.Service}, "spec": map[string]any{"content": shared},
@@ -759,12 +768,24 @@ func (w *world) Append(ctx context.Context, id string, e release.Evidence) error
 	return err
 }
 
-// SetStatus makes it an Announcer.
-func (w *world) SetStatus(ctx context.Context, commit string, s forge.Status) error {
+// Report and Comment make it an Announcer.
+func (w *world) Report(ctx context.Context, commit string, r forge.Report) error {
 	defer w.enter()()
-	apply, err := w.call(ctx, "Announcer.SetStatus", true)
+	apply, err := w.call(ctx, "Announcer.Report", true)
 	if apply {
-		w.statuses = append(w.statuses, fmt.Sprintf("%s %s %s: %s", commit, s.Context, s.State, s.Description))
+		w.statuses = append(w.statuses, fmt.Sprintf("%s %s %s: %s", commit, r.Context, r.State, r.Description))
+	}
+	return err
+}
+
+func (w *world) Comment(ctx context.Context, number int, c forge.Comment) error {
+	defer w.enter()()
+	apply, err := w.call(ctx, "Announcer.Comment", true)
+	if apply && (!c.Keep || w.comments[number] != "") {
+		if w.comments[number] == c.Body {
+			return err // it looks first
+		}
+		w.comments[number], w.edits = c.Body, w.edits+1
 	}
 	return err
 }

@@ -58,7 +58,7 @@ func (c *Reconciler) Once(ctx context.Context, key release.Key) (time.Time, erro
 		c.failed(key, err)
 		return time.Time{}, err
 	}
-	err = errors.Join(err, p.converge(ctx), p.pay(ctx))
+	err = errors.Join(err, p.converge(ctx), p.pay(ctx), p.tell(ctx))
 	p.trouble(err)
 	err = errors.Join(err, p.save(ctx))
 	if err == nil && (p.moved || p.owesMore()) {

@@ -89,7 +89,10 @@ func (p *pass) effect(ctx context.Context, i release.Intent) (commit string, err
 	case release.CommitReject, release.CommitRollback, release.CommitHold:
 		return p.Committer.Commit(ctx, p.key, *i.Commit)
 	case release.WriteEvidence:
-		return "", p.Ledger.Append(ctx, i.ID, *i.Evidence)
+		if err := p.Ledger.Append(ctx, i.ID, *i.Evidence); err != nil {
+			return "", err
+		}
+		return "", p.tellEnd(ctx, *i.Evidence)
 	}
 	return "", fmt.Errorf("%w: intent %s is of an unknown kind", ErrRefused, i.ID)
 }

@@ -108,8 +108,12 @@ func (e *ProposedError) Error() string {
 // Unwrap makes it an ErrRefused as well.
 func (e *ProposedError) Unwrap() []error { return []error{ErrRefused, e.Err} }
 
-// An Announcer shows people what the gates say. Announcing the same again costs
-// nothing.
+// An Announcer shows people what the gates say and how deployments go. Showing the
+// same again changes nothing, also after an error that leaves open whether it was
+// shown.
 type Announcer interface {
-	SetStatus(ctx context.Context, commit string, status forge.Status) error
+	// Report shows something on a commit, as fully as the forge can.
+	Report(ctx context.Context, commit string, report forge.Report) error
+	// Comment makes the one comment on a pull request say something.
+	Comment(ctx context.Context, number int, comment forge.Comment) error
 }

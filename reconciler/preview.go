@@ -1,22 +1,29 @@
 package reconciler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/sluice-cd/sluice/gitsource/forge"
 	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/gate"
+	"github.com/sluice-cd/sluice/reconciler/release"
 	"github.com/sluice-cd/sluice/reconciler/render"
+	"github.com/sluice-cd/sluice/reconciler/report"
 )
 
-// PreviewOnce shows on every open pull request what its gates say.
+// PreviewOnce shows on every open pull request what its gates say, as far as that
+// may have changed, and on the merged ones how their deployments go. The latter
+// come last: a pull request may be merged while it is looked at.
 func (c *Reconciler) PreviewOnce(ctx context.Context) error {
+	return errors.Join(c.previewAll(ctx), c.reportDeployments(ctx))
+}
+
+func (c *Reconciler) previewAll(ctx context.Context) error {
 	git, _ := c.known()
 	rules, err := c.Releases.Rules(git.Policy)
 	if err != nil {
@@ -24,119 +31,133 @@ func (c *Reconciler) PreviewOnce(ctx context.Context) error {
 	}
 	proposals, err := c.Facts.Proposals(ctx, rules)
 	errs := []error{err}
+	if err == nil {
+		c.keepLooks(proposals)
+	}
 	for _, p := range proposals {
-		statuses, err := c.preview(ctx, p)
-		errs = append(errs, err)
-		for _, status := range statuses {
-			errs = append(errs, c.announce(ctx, p.PullRequest.Head.Commit, status))
+		now := time.Now()
+		basis := c.basis(git, rules, p)
+		if c.isDue(p.PullRequest.Number, basis, now) {
+			shown, err := c.preview(ctx, rules, p)
+			if err == nil { // else it would look better than it may be
+				err = c.announcePreview(ctx, p.PullRequest.Head.Commit, shown)
+			}
+			c.looked(p.PullRequest, basis, shown, err, now)
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// preview makes one status for each environment that a pull request touches.
-func (c *Reconciler) preview(ctx context.Context, p environments.Proposal) ([]forge.Status, error) {
-	titles := map[string][]verdict{}
+// preview asks the gates about every release that a pull request changes. It is
+// complete only without an error.
+func (c *Reconciler) preview(ctx context.Context, rules environments.Rules, p environments.Proposal) (report.Preview, error) {
+	out := report.Preview{Number: p.PullRequest.Number, URL: p.PullRequest.URL, Scope: strings.Join(c.Environments, ","), Policy: p.Owned}
 	for name, problem := range p.Problems {
-		environment, _, _ := strings.Cut(name, "/")
-		titles[environment] = append(titles[environment], verdict{name, forge.StatusFailure, problem})
+		if key, err := release.ParseKey(name); err == nil && c.ours(key) {
+			out.Releases = append(out.Releases, report.Release{Environment: key.Environment, Service: key.Service, Problem: problem, Status: gate.StatusFailure})
+		}
 	}
 	var errs []error
 	for _, candidate := range p.Candidates {
 		if !c.ours(candidate.Key) {
 			continue
 		}
-		v, err := c.previewOne(ctx, candidate)
+		r, err := c.previewOne(ctx, candidate)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("preview %s in #%d: %w", candidate.Key, p.PullRequest.Number, err))
 			continue
 		}
-		titles[candidate.Key.Environment] = append(titles[candidate.Key.Environment], v)
+		out.Releases = append(out.Releases, r)
 	}
-	var out []forge.Status
-	for _, environment := range slices.Sorted(maps.Keys(titles)) {
-		out = append(out, summary(environment, titles[environment], p.PullRequest.URL))
-	}
+	slices.SortFunc(out.Releases, func(a, b report.Release) int {
+		return cmp.Or(cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Service, b.Service))
+	})
+	out.Environments = c.reported(rules, out.Releases)
 	return out, errors.Join(errs...)
 }
 
-// A verdict is what the gates say about one release of a pull request.
-type verdict struct {
-	release string
-	state   forge.StatusState
-	title   string
+// reported lists the environments that have something to say: all of this
+// daemon's that something is promoted to, and those that are touched.
+func (c *Reconciler) reported(rules environments.Rules, touched []report.Release) []string {
+	var out []string
+	for _, e := range rules.Policy.Environments {
+		ours := c.ours(release.Key{Environment: e.Name})
+		changes := slices.ContainsFunc(touched, func(r report.Release) bool { return r.Environment == e.Name })
+		if ours && (changes || !rules.First(e.Name)) {
+			out = append(out, e.Name)
+		}
+	}
+	return out
 }
 
-func (c *Reconciler) previewOne(ctx context.Context, candidate environments.Candidate) (verdict, error) {
+func (c *Reconciler) previewOne(ctx context.Context, candidate environments.Candidate) (report.Release, error) {
+	out := report.Release{
+		Environment: candidate.Key.Environment, Service: candidate.Key.Service, To: candidate.Want.Revision.Version,
+	}
 	p, err := c.newPass(ctx, candidate.Key)
 	if err != nil {
-		return verdict{}, err
+		return out, err
+	}
+	if p.record.Stable != nil {
+		out.From = p.record.Stable.Version
 	}
 	if !p.located() {
-		return verdict{candidate.Key.String(), forge.StatusPending, p.lost.Error()}, nil
+		out.Problem, out.Status = p.lost.Error(), gate.StatusPending
+		return out, nil
 	}
 	facts, err := p.facts(ctx, candidate, p.record.Stable)
 	if err != nil {
-		return verdict{}, err
+		return out, err
 	}
 	if !candidate.Retired {
 		output, err := p.render(ctx, p.planned, candidate.Want.Revision)
 		var refusal *render.Refusal
 		if err != nil && !errors.As(err, &refusal) {
-			return verdict{}, err
+			return out, err
 		}
 		p.describe(&facts, output, refusal)
 	}
-	s := gate.Summarize(gate.Evaluate(facts, time.Now()))
-	return verdict{candidate.Key.String(), state(s.Status), s.Title}, nil
+	out.Results = gate.Evaluate(facts, time.Now())
+	out.Diff, err = p.difference(ctx, candidate)
+	return out, err
 }
 
-func state(s gate.Status) forge.StatusState {
-	switch s {
-	case gate.StatusSuccess:
-		return forge.StatusSuccess
-	case gate.StatusFailure:
-		return forge.StatusFailure
-	case gate.StatusPending:
+// difference is what would change in the cluster. Both sides are rendered without
+// a revision, whose names would differ everywhere.
+func (p *pass) difference(ctx context.Context, candidate environments.Candidate) (report.Diff, error) {
+	before, refused, err := p.plainly(ctx, p.record.Stable)
+	if err != nil || refused != "" {
+		return report.Diff{Unknown: refused}, err
 	}
-	return forge.StatusPending
+	wanted := &candidate.Want.Revision
+	if candidate.Retired {
+		wanted = nil
+	}
+	after, refused, err := p.plainly(ctx, wanted)
+	if err != nil || refused != "" {
+		return report.Diff{Unknown: refused}, err
+	}
+	d := report.Compare(objectsOf(before), objectsOf(after))
+	d.First = p.record.Stable == nil
+	return d, nil
 }
 
-// summary is the status of one environment: the worst of its releases.
-func summary(environment string, verdicts []verdict, url string) forge.Status {
-	rank := []forge.StatusState{forge.StatusFailure, forge.StatusPending, forge.StatusSuccess}
-	worst := slices.MinFunc(verdicts, func(a, b verdict) int {
-		return slices.Index(rank, a.state) - slices.Index(rank, b.state)
-	})
-	title := worst.title
-	if len(verdicts) > 1 {
-		title = worst.release + ": " + title
+// plainly renders what a revision consists of, nil for nothing, or says why its
+// files cannot be rendered.
+func (p *pass) plainly(ctx context.Context, revision *release.Revision) (out render.Output, refused string, err error) {
+	if revision == nil {
+		return out, "", nil
 	}
-	return forge.Status{Context: "sluice/" + environment, State: worst.state, Description: title, URL: url}
+	in, err := p.Releases.Manifests(p.key, *revision, p.planned.Namespace)
+	if err != nil {
+		return out, "", err
+	}
+	in.Revision = ""
+	out, err = p.Renderer.Build(ctx, in)
+	var refusal *render.Refusal
+	if errors.As(err, &refusal) {
+		return out, refusal.Error(), nil
+	}
+	return out, "", err
 }
-
-// announce shows a status unless it is what was shown last.
-func (c *Reconciler) announce(ctx context.Context, commit string, status forge.Status) error {
-	key, value := commit+" "+status.Context, string(status.State)+" "+status.Description
-	c.mu.Lock()
-	known := c.announced[key] == value
-	c.mu.Unlock()
-	if known || c.Observe {
-		return nil
-	}
-	if err := c.Announcer.SetStatus(ctx, commit, status); err != nil {
-		return fmt.Errorf("show status %s on %.12s: %w", status.Context, commit, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.announced) > maxAnnounced {
-		clear(c.announced)
-	}
-	c.announced[key] = value
-	c.Log.Info("showed status", "commit", commit, "context", status.Context, "state", string(status.State), "title", status.Description)
-	return nil
-}
-
-// maxAnnounced bounds the memory of what was shown; showing it again is
-// harmless.
-const maxAnnounced = 10_000

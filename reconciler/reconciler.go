@@ -63,8 +63,18 @@ type Reconciler struct {
 	watches map[release.Key]watch
 	// rounds has when each part of the loop that is at work now began.
 	rounds map[string]time.Time
-	// announced is the last status shown, by commit and context.
+	// announced identifies what was posted last, by where.
 	announced map[string]string
+	// looks has what is remembered of each open pull request.
+	looks map[int]look
+	// denied is when to try again to comment where that was refused.
+	denied map[int]time.Time
+
+	telling sync.Mutex // guards the following, also while they are saved
+	// told is what there is to say on merged pull requests, as it is stored, and
+	// nil when it has to be loaded.
+	told        *told
+	toldVersion string
 }
 
 // New returns a Reconciler. It does nothing before Run.
@@ -75,7 +85,7 @@ func New(cfg Config) *Reconciler {
 	return &Reconciler{
 		Config: cfg, queue: newQueue(), records: map[release.Key]stored{},
 		failures: map[release.Key]int{}, asks: map[release.Key]ask{}, unpaid: map[release.Key]time.Time{}, repays: map[string]time.Time{},
-		watches: map[release.Key]watch{}, announced: map[string]string{}, rounds: map[string]time.Time{},
+		watches: map[release.Key]watch{}, announced: map[string]string{}, looks: map[int]look{}, denied: map[int]time.Time{}, rounds: map[string]time.Time{},
 	}
 }
 

@@ -14,12 +14,13 @@ import (
 	"github.com/sluice-cd/sluice/reconciler/release"
 )
 
-// repositoryDocument has no dot and so is the name of no release.
-const repositoryDocument = "repository"
+// RepositoryDocument is the name of what was read of git. It has no dot and so is
+// that of no release.
+const RepositoryDocument = "repository"
 
 // Recover loads what was read of git, or begins with the baseline. Run calls it.
 func (c *Reconciler) Recover(ctx context.Context) error {
-	data, version, err := c.Store.Load(ctx, repositoryDocument)
+	data, version, err := c.Store.Load(ctx, RepositoryDocument)
 	if errors.Is(err, release.ErrNotFound) {
 		return c.begin(ctx, "")
 	}
@@ -126,7 +127,7 @@ func (c *Reconciler) saveRepository(ctx context.Context, record intake.Repositor
 	if err != nil {
 		return err
 	}
-	version, err = c.Store.Save(ctx, repositoryDocument, data, version)
+	version, err = c.Store.Save(ctx, RepositoryDocument, data, version)
 	if errors.Is(err, release.ErrConflict) {
 		return errors.Join(err, c.Recover(ctx))
 	}

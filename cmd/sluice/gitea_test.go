@@ -61,7 +61,7 @@ func TestTheDaemonsWiringFollowsARealGitea(t *testing.T) {
 	require.NoError(t, err)
 
 	dir := t.TempDir()
-	token, err := server.Token(t.Context(), "sluice", "read:user", "read:organization", "read:issue", "write:repository")
+	token, err := server.Token(t.Context(), "sluice", "read:user", "read:organization", "write:issue", "write:repository")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "token"), []byte(token), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "daemon.yaml"), []byte(strings.NewReplacer("URL", server.URL, "DIR", dir).Replace(`
@@ -100,7 +100,7 @@ dataDir: DIR
 	require.NoError(t, err)
 	require.Len(t, proposals, 1)
 	assert.Equal(t, head, proposals[0].PullRequest.Head.Commit)
-	require.NoError(t, hub.SetStatus(t.Context(), head, forge.Status{Context: "sluice/production", State: forge.StatusPending, Description: "Waiting"}))
+	require.NoError(t, hub.Report(t.Context(), head, forge.Report{Status: forge.Status{Context: "sluice/production", State: forge.StatusPending, Description: "Waiting"}}))
 	var combined struct{ State string }
 	do(http.MethodGet, "/repos/acme/environments/commits/"+head+"/status", nil, &combined)
 	assert.Equal(t, "pending", combined.State)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-cd/sluice/reconciler"
 	"github.com/sluice-cd/sluice/reconciler/cluster"
 	"github.com/sluice-cd/sluice/reconciler/intake"
 	"github.com/sluice-cd/sluice/reconciler/release"
@@ -66,12 +67,20 @@ func (f *recordFlags) records(ctx context.Context) (records, error) {
 	if err != nil {
 		return out, fmt.Errorf("read the daemon's records in namespace %s: %w", f.cluster.Namespace, err)
 	}
+	return decodeRecords(documents)
+}
+
+// decodeRecords leaves out what is no record, such as what the daemon notes for
+// pull requests.
+func decodeRecords(documents []cluster.Document) (out records, err error) {
 	for _, d := range documents {
-		if !strings.Contains(d.Name, ".") {
+		if d.Name == reconciler.RepositoryDocument {
 			if out.reading, err = intake.Decode(d.Data); err != nil {
 				return out, err
 			}
-			continue
+		}
+		if !strings.Contains(d.Name, ".") {
+			continue // of no release
 		}
 		r, err := release.Decode(d.Data)
 		if err != nil {

@@ -44,3 +44,17 @@ func TestStatusListsWhatHotfixesOwe(t *testing.T) {
 func TestTheStoreTakesEveryRecordThatIsEncoded(t *testing.T) {
 	assert.LessOrEqual(t, intake.MaxEncoded, cluster.MaxDocumentBytes)
 }
+
+func TestStatusReadsRecordsAndNothingElse(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	reading, err := intake.Encode(intake.Begin("c0ffee", now, nil))
+	require.NoError(t, err)
+	record, err := release.Encode(release.New(release.Key{Environment: "production", Service: "checkout"}, now))
+	require.NoError(t, err)
+	found, err := decodeRecords([]cluster.Document{
+		{Name: "production.checkout", Data: record}, {Name: "reports", Data: []byte(`{"schema":1}`)}, {Name: "repository", Data: reading},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, "c0ffee", found.reading.Mark)
+	assert.Len(t, found.releases, 1)
+}

@@ -92,9 +92,9 @@ type world struct {
 	forge  *forgetest.Server
 	repo   *forgetest.Repository
 	source *forgetest.Repository
-	client *github.Client
 	mirror *gitsource.Mirror
 	envs   *environments.Repository
+	client *github.Client
 	record intake.Repository
 
 	base    string // commit that the pinned bases name

@@ -60,6 +60,8 @@ type Proposal struct {
 	Candidates  []Candidate
 	// Problems says by release name why the proposed files cannot be used.
 	Problems map[string]string
+	// Owned lists the changed files that belong to the policy's owners.
+	Owned []string
 }
 
 // Proposals reads the open pull requests against the branch. One that changes
@@ -102,6 +104,7 @@ func (r *Repository) proposal(ctx context.Context, rules Rules, pr forge.PullReq
 	if err != nil {
 		return p, err
 	}
+	p.Owned = ownedPaths(changes)
 	names, err := r.touched(rules, pr.Head.Commit, changes, false)
 	if err != nil {
 		return p, err
