@@ -13,6 +13,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/sluice-cd/sluice/schemas"
+	"github.com/sluice-cd/sluice/schemas/condition"
 )
 
 const module = "github.com/sluice-cd/sluice"
@@ -69,7 +70,10 @@ func generate(folder string) (map[string][]byte, error) {
 func byPackage(comments map[string]string) map[string]string {
 	fixed := make(map[string]string, len(comments))
 	for key, text := range comments {
-		_, name, _ := strings.Cut(filepath.Base(key), ".")
+		pkg, name, _ := strings.Cut(filepath.Base(key), ".")
+		if pkg == "condition" {
+			continue // a package below, whose types have the same names
+		}
 		fixed[module+"/schemas."+name] = strings.Join(strings.Fields(text), " ")
 	}
 	return fixed
@@ -85,6 +89,8 @@ func scalars(t reflect.Type) *jsonschema.Schema {
 			{Type: "string", Pattern: `^[0-9]+(\.[0-9]+)?%$`},
 			{Type: "number", Minimum: "0", Maximum: "100"},
 		}}
+	case reflect.TypeFor[schemas.Condition]():
+		return &jsonschema.Schema{Type: "string", MaxLength: new(uint64(condition.MaxLength)), Examples: []any{`release.class != "breaking" || pullRequest.approvals >= 3`}}
 	case reflect.TypeFor[schemas.Date]():
 		return &jsonschema.Schema{Type: "string", Format: "date"}
 	case reflect.TypeFor[schemas.Time]():
