@@ -41,6 +41,7 @@ func DecodePolicy(file string, data []byte) (Policy, error) {
 	d.value("", root, reflect.ValueOf(&p).Elem())
 	p.origin = d.origin
 	p.pinApps()
+	p.compileGates()
 	return p, d.finish(p.Validate())
 }
 

@@ -39,7 +39,7 @@ environments:
     maxConcurrent: 4
 `)
 	assert.Equal(t, []string{
-		`sluice.yaml:6:5: unknown field "aprovals"; use name, cluster, namespace, soak, approvals, provenance, checks, windows, rollout, rollback, verification, hotfix or maxConcurrent`,
+		`sluice.yaml:6:5: unknown field "aprovals"; use name, cluster, namespace, soak, approvals, provenance, checks, gates, windows, rollout, rollback, verification, hotfix or maxConcurrent`,
 		`sluice.yaml:7:30: step 25 does not rise from 50 to at most 100; write rising percentages from 1 to 100`,
 		`sluice.yaml:7:50: environments[1].rollout.interval: "fast" is not a duration such as 30s, 15m or 2h; correct the value`,
 		`sluice.yaml:9:28: environments[1].rollback.healthCheckFailures is "two"; write a whole number`,

@@ -63,7 +63,9 @@ type Environment struct {
 	// What is written replaces the default as a whole. Default: the forge's attestation.
 	Provenance *Provenance `json:"provenance,omitempty" sluice:"whole"`
 	// A list that is written replaces the default list as a whole.
-	Checks       []Check           `json:"checks,omitempty"`
+	Checks []Check `json:"checks,omitempty"`
+	// Conditions of the policy's own, beside the built-in gates.
+	Gates        []CustomGate      `json:"gates,omitempty"`
 	Windows      Windows           `json:"windows,omitzero"`
 	Rollout      Rollout           `json:"rollout,omitzero"`
 	Rollback     Rollback          `json:"rollback,omitzero"`

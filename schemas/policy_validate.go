@@ -51,6 +51,7 @@ func (e Environment) validate(ps *Problems, at string, earlier map[string]bool) 
 		e.Provenance.validate(ps, at+".provenance")
 	}
 	validateChecks(ps, at+".checks", e.Checks, earlier)
+	e.validateGates(ps, at+".gates")
 	e.Windows.validate(ps, at+".windows")
 	e.Rollout.validate(ps, at+".rollout")
 	e.Rollback.validate(ps, at+".rollback")

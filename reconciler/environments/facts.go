@@ -67,6 +67,7 @@ func (r *Repository) Facts(ctx context.Context, rules Rules, c Candidate, now ti
 	f.Origins = q.built(ctx, rules, file.release, c)
 	if !c.Retired {
 		f.Checks = q.checks(ctx, rules, file.release, f.Changes, c)
+		q.custom(ctx, rules, file.release, c, &f)
 	}
 	return f, nil
 }

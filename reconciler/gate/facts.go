@@ -58,6 +58,12 @@ type Facts struct {
 	// Checks has the facts of each check of the policy, by its gate.
 	Checks map[string]CheckFacts
 
+	// Service, Version and Runs are for custom gates alone: Runs has what ran on the
+	// source and on the merge. It is only asked where the policy has such gates.
+	Service string
+	Version string
+	Runs    map[string]CheckFacts
+
 	// Rendered: the inputs were rendered, so that the absence of an error and
 	// of unpinned images says something.
 	Rendered bool

@@ -38,7 +38,7 @@ const (
 
 // A rule is one row of the table of precedence.
 type rule struct {
-	gate  string // "" stands for the checks of the policy
+	gate  string // "" stands for the checks of the policy, then its own gates
 	asked [paths]bool
 	// first: also asked in the first environment.
 	first bool
@@ -109,7 +109,7 @@ type question struct {
 func (f Facts) questions(r rule) []question {
 	questions := []question{{r.gate, r.ask}}
 	if r.gate == "" {
-		questions = f.checks()
+		questions = append(f.checks(), f.custom()...)
 	}
 	reason := f.notAsked(r)
 	for i := range questions {
