@@ -71,7 +71,7 @@ func TestProblems(t *testing.T) {
 		},
 		"broken policy": {
 			func(t *testing.T, f fstest.MapFS) { replace(t, f, "sluice.yaml", "owners:", "owner:") },
-			`sluice.yaml:8:1: unknown field "owner"; use apiVersion, kind, owners or environments`, catalog.Key{},
+			`sluice.yaml:8:1: unknown field "owner"; use apiVersion, kind, owners, classes or environments`, catalog.Key{},
 		},
 		"broken release": {
 			func(t *testing.T, f fstest.MapFS) {

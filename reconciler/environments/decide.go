@@ -100,7 +100,7 @@ func (d *decider) decidePolicy(ctx context.Context, changes []gitsource.Change) 
 	case err != nil:
 		return nil, err
 	case unread != nil:
-		return &intake.Decision{Reason: fault.Error()}, nil
+		return &intake.Decision{Reason: fault.Error()}, nil //nolint:nilerr // rules that cannot be read are refused
 	}
 	if decision, err = d.refuseDrift(decision); err != nil || !decision.Accepted {
 		return decision, err
