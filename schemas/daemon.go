@@ -61,15 +61,16 @@ type DaemonRepository struct {
 const (
 	ForgeGitHub = "github"
 	ForgeGitea  = "gitea"
+	ForgeGitLab = "gitlab"
 )
 
 // DaemonForge is the forge's API. Either a token or, on GitHub, the three App
 // fields.
 type DaemonForge struct {
-	// github or gitea. Default: github.
+	// github, gitea or gitlab. Default: github.
 	Kind string `json:"kind,omitempty"`
-	// GitHub: the root of the API, by default https://api.github.com. Gitea: the
-	// address of the server, such as https://gitea.example.com.
+	// GitHub: the root of the API, by default https://api.github.com. Gitea and
+	// GitLab: the address of the server, such as https://gitlab.com.
 	URL string `json:"url,omitempty"`
 	// owner/name of the environments repository.
 	Repository     string `json:"repository"`
@@ -177,8 +178,8 @@ func (d Daemon) Validate() Problems {
 	}
 	d.Forge.validate(&ps)
 	d.Commits.validate(&ps)
-	if d.Forge.Kind == ForgeGitea && d.Commits.Via == ViaAPI {
-		ps.add("commits.via", "write git, or leave it out", "Sluice does not make commits through Gitea's API")
+	if name, pushes := d.Forge.pushes(); pushes && d.Commits.Via == ViaAPI {
+		ps.add("commits.via", "write git, or leave it out", "Sluice does not make commits through %s's API", name)
 	}
 	for i, m := range d.Metrics {
 		m.validate(&ps, fmt.Sprintf("metrics[%d]", i))
@@ -186,19 +187,27 @@ func (d Daemon) Validate() Problems {
 	return ps
 }
 
-func (f DaemonForge) validate(ps *Problems) {
+// pushes names the forges that take Sluice's commits by git alone.
+func (f DaemonForge) pushes() (name string, pushes bool) {
 	switch f.Kind {
-	case "", ForgeGitHub:
 	case ForgeGitea:
-		if f.URL == "" {
-			ps.add("forge.url", "write the server's address, for example https://gitea.example.com", "the address of the Gitea server is missing")
-		}
-		if f.AppID != 0 || f.InstallationID != 0 || f.PrivateKeyFile != "" {
-			ps.add("forge", "give tokenFile instead", "Gitea knows no Apps")
-			return
-		}
-	default:
-		ps.add("forge.kind", "write github or gitea", "%q is not a forge that this version can ask", f.Kind)
+		return "Gitea", true
+	case ForgeGitLab:
+		return "GitLab", true
+	}
+	return "", false
+}
+
+func (f DaemonForge) validate(ps *Problems) {
+	name, pushes := f.pushes()
+	switch {
+	case pushes && (f.AppID != 0 || f.InstallationID != 0 || f.PrivateKeyFile != ""):
+		ps.add("forge", "give tokenFile instead", "%s knows no Apps", name)
+		return
+	case pushes && f.URL == "":
+		ps.add("forge.url", "write the server's address, for example https://"+f.Kind+".example.com", "the address of the %s server is missing", name)
+	case !pushes && f.Kind != "" && f.Kind != ForgeGitHub:
+		ps.add("forge.kind", "write github, gitea or gitlab", "%q is not a forge that this version can ask", f.Kind)
 	}
 	app := []bool{f.AppID != 0, f.InstallationID != 0, f.PrivateKeyFile != ""}
 	hasApp := slices.Contains(app, true)

@@ -56,7 +56,7 @@ func TestAWayOfCommittingThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
-func TestAGiteaNeedsAnAddressAndAToken(t *testing.T) {
+func TestAGiteaOrAGitLabNeedsAnAddressAndAToken(t *testing.T) {
 	config := func(forge, rest string) []byte {
 		return []byte("apiVersion: sluice.dev/v1alpha1\nkind: Daemon\nrepository: {url: \"https://gitea.example/acme/environments.git\"}\n" +
 			"dataDir: /var/lib/sluice\nforge: {repository: acme/environments, " + forge + "}\n" + rest)
@@ -67,11 +67,14 @@ func TestAGiteaNeedsAnAddressAndAToken(t *testing.T) {
 	assert.False(t, d.CommitsViaAPI())
 
 	for want, c := range map[string][2]string{
-		"the address of the Gitea server is missing": {"kind: gitea, tokenFile: /etc/sluice/token", ""},
-		"Gitea knows no Apps":                        {"kind: gitea, url: https://gitea.example, appId: 1, installationId: 2, privateKeyFile: /x", ""},
-		"nothing says who asks the forge":            {"kind: gitea, url: https://gitea.example", ""},
-		`"gogs" is not a forge`:                      {"kind: gogs, url: https://gitea.example, tokenFile: /etc/sluice/token", ""},
-		"through Gitea's API":                        {good, "commits: {via: api}\n"},
+		"the address of the Gitea server is missing":  {"kind: gitea, tokenFile: /etc/sluice/token", ""},
+		"Gitea knows no Apps":                         {"kind: gitea, url: https://gitea.example, appId: 1, installationId: 2, privateKeyFile: /x", ""},
+		"nothing says who asks the forge":             {"kind: gitea, url: https://gitea.example", ""},
+		`"gogs" is not a forge`:                       {"kind: gogs, url: https://gitea.example, tokenFile: /etc/sluice/token", ""},
+		"through Gitea's API":                         {good, "commits: {via: api}\n"},
+		"the address of the GitLab server is missing": {"kind: gitlab, tokenFile: /etc/sluice/token", ""},
+		"GitLab knows no Apps":                        {"kind: gitlab, url: https://gitlab.example, appId: 1, installationId: 2, privateKeyFile: /x", ""},
+		"through GitLab's API":                        {strings.ReplaceAll(good, "gitea", "gitlab"), "commits: {via: api}\n"},
 	} {
 		_, err := schemas.DecodeDaemon("daemon.yaml", config(c[0], c[1]))
 		assert.ErrorContains(t, err, want)

@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-cd/sluice/gitsource"
 	"github.com/sluice-cd/sluice/gitsource/forge/gitea"
 	"github.com/sluice-cd/sluice/gitsource/forge/github"
+	"github.com/sluice-cd/sluice/gitsource/forge/gitlab"
 	"github.com/sluice-cd/sluice/reconciler"
 	"github.com/sluice-cd/sluice/reconciler/environments"
 	"github.com/sluice-cd/sluice/reconciler/restore"
@@ -30,8 +31,15 @@ type gitAuthenticator interface {
 // newForge also returns who makes commits through the forge's API; nil where
 // they are pushed.
 func newForge(cfg schemas.DaemonForge, log *slog.Logger) (forgeDriver, gitsource.Pusher, error) {
-	if cfg.Kind == schemas.ForgeGitea {
+	switch cfg.Kind {
+	case schemas.ForgeGitea:
 		hub, err := gitea.New(gitea.Config{
+			BaseURL: cfg.URL, Repository: cfg.Repository, TokenFile: cfg.TokenFile,
+			WriteInterval: cfg.WriteInterval.Std(), Log: log, Transport: http.DefaultTransport,
+		})
+		return hub, nil, err
+	case schemas.ForgeGitLab:
+		hub, err := gitlab.New(gitlab.Config{
 			BaseURL: cfg.URL, Repository: cfg.Repository, TokenFile: cfg.TokenFile,
 			WriteInterval: cfg.WriteInterval.Std(), Log: log, Transport: http.DefaultTransport,
 		})
