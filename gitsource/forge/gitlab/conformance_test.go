@@ -96,6 +96,7 @@ func (w *world) Review(as string, number int, state forge.ReviewState) int64 {
 	case forge.ChangesRequested:
 		r.reviewers[u] = "requested_changes"
 		return w.noteLocked(r, u, true, "requested changes")
+	case forge.Commented, forge.Dismissed, forge.Pending:
 	}
 	return w.noteLocked(r, u, false, "I wonder")
 }

@@ -203,7 +203,7 @@ func everyReviewer(ctx context.Context, c *Client, subject string, number int) (
 // review is what a note is as a review, "" for none. It takes from standing what
 // it finds there.
 func (n note) review(standing map[vote]bool) forge.ReviewState {
-	said := forge.ReviewState("")
+	var said forge.ReviewState
 	switch {
 	case !*n.System:
 		return forge.Commented
