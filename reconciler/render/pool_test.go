@@ -130,6 +130,12 @@ func TestPoolReplacesWorkerThatNeedsTooMuchMemory(t *testing.T) {
 	assert.NoError(t, err)
 }
 
+func TestPoolKnowsThatAThreadNeedsMemoryToo(t *testing.T) {
+	_, err := pool(t, "threadless", 1).Build(t.Context(), shop())
+	require.ErrorIs(t, err, render.ErrWorker)
+	assert.ErrorContains(t, err, "it needed more than")
+}
+
 func TestPoolReplacesWorkerThatIsTooSlow(t *testing.T) {
 	p := pool(t, "hangs", 1)
 	p.Timeout = time.Millisecond

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -85,13 +86,20 @@ func (w *process) kill() { _ = w.cmd.Process.Kill() }
 func (w *process) reason(err error) string {
 	said := w.stderr.String()
 	switch {
-	case w.cmd.ProcessState.ExitCode() == exitMemory, strings.Contains(said, "out of memory"), strings.Contains(said, "allocate"):
+	case w.cmd.ProcessState.ExitCode() == exitMemory, outOfMemory(said):
 		return fmt.Sprintf("it needed more than %d MiB of memory", w.memory>>20)
 	case w.cmd.ProcessState.ExitCode() == exitTime:
 		return "it took too long"
 	}
 	first, _, _ := strings.Cut(said, "\n")
 	return oneLine(fmt.Sprintf("%v (%s) %s", err, w.cmd.ProcessState, first))
+}
+
+// outOfMemory recognises what a Go program says at its end when it may not have
+// more. The stack of a new thread counts, too.
+func outOfMemory(said string) bool {
+	return slices.ContainsFunc([]string{"out of memory", "allocate", "pthread_create failed", "failed to create new OS thread"},
+		func(words string) bool { return strings.Contains(said, words) })
 }
 
 // close lets an idle worker end by itself.
