@@ -50,6 +50,7 @@ func TestAdministratorCannotChangeWhatSluiceManages(t *testing.T) {
 	require.NoError(t, err)
 	scale := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: deployment, Namespace: x.app}, Spec: autoscalingv1.ScaleSpec{Replicas: 9}}
 	managed := fmt.Sprintf("labels: {sluice.dev/release: %s.checkout}", x.key.Environment)
+	revisionOnly := "labels: {app: checkout, sluice.dev/revision: " + old + "}"
 	require.NoError(t, x.create(admin, "{apiVersion: v1, kind: ConfigMap, metadata: {name: foreign}}"))
 	require.NoError(t, x.create(x.account(), `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: ledger, `+managed+`}, spec: {replicas: 0,
 		selector: {matchLabels: {app: a}}, template: {metadata: {labels: {app: a}}, spec: {containers: [{name: a, image: b}]}}}}`))
@@ -77,6 +78,11 @@ func TestAdministratorCannotChangeWhatSluiceManages(t *testing.T) {
 		"the label taken by the status":   {x.merge(admin, budgets, "checkout-"+old, `{"metadata":{"labels":{"sluice.dev/release":null}}}`, "status"), instead},
 		"a finalizer":                     {x.merge(admin, deployments, deployment, `{"metadata":{"finalizers":["a.example/b"]}}`), instead},
 		"a pod that poses as the release": {x.create(admin, "{apiVersion: v1, kind: Pod, metadata: {name: forged, "+managed+"}, spec: {containers: [{name: a, image: evil}]}}"), instead},
+		"a pod with the revision alone":   {x.create(admin, "{apiVersion: v1, kind: Pod, metadata: {name: forged, "+revisionOnly+"}, spec: {containers: [{name: a, image: evil}]}}"), "is written by Sluice alone"},
+		"a Deployment of such pods": {x.create(admin, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: forged}, spec: {selector: {matchLabels: {app: checkout}}, template: {metadata: {"+revisionOnly+
+			"}, spec: {containers: [{name: a, image: evil}]}}}}"), "is written by Sluice alone"},
+		"a CronJob of such pods": {x.create(admin, "{apiVersion: batch/v1, kind: CronJob, metadata: {name: forged}, spec: {schedule: '* * * * *', jobTemplate: {spec: {template: {metadata: {"+revisionOnly+
+			"}, spec: {restartPolicy: Never, containers: [{name: a, image: evil}]}}}}}}"), "is written by Sluice alone"},
 		"an image in a pod":               {x.merge(admin, pods, x.pod(), `{"metadata":{"annotations":{"a":"b"}}}`), instead},
 		"somebody with all rights":        {x.delete(x.user("alice"), services, "checkout"), instead},
 		"a ServiceAccount of kube-system": {x.delete(x.user("system:serviceaccount:kube-system:my-robot", "system:serviceaccounts"), services, "checkout"), instead},
