@@ -45,6 +45,26 @@ func TestNothingBeginsOnABranchThatWasReadMoreThanAMinuteAgo(t *testing.T) {
 	})
 }
 
+func TestNothingIsRetiredOnABranchThatWasReadMoreThanAMinuteAgo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.push(map[string]string{name: "v1"})
+		w.begin(func(c *reconciler.Config) { c.Poll = 10 * time.Minute })
+		w.settle(checkout)
+		w.push(map[string]string{name: "retired"})
+		require.NoError(t, w.once(w.daemon.IntakeOnce))
+		time.Sleep(2 * time.Minute)
+		w.looks(2 * time.Minute)
+		r := w.record(checkout)
+		assert.Equal(t, release.Stable, r.Phase, "somebody may have taken it back")
+		assert.Contains(t, r.Kept, "its retirement is allowed, but")
+
+		require.NoError(t, w.once(w.daemon.IntakeOnce))
+		w.looks(15 * time.Second)
+		assert.Equal(t, release.Removed, w.record(checkout).Phase)
+	})
+}
+
 // decided is the decision about the second revision of a world.
 func decided(t *testing.T, change func(*world)) string {
 	t.Helper()

@@ -103,6 +103,11 @@ func (p *pass) retire(ctx context.Context) error {
 		p.asked(p.of.Commit, p.again)
 		return nil
 	}
+	if unread := p.Reconciler.unread(p.now, maxUnread); unread != "" {
+		p.apply(release.Kept{Reason: "its retirement is allowed, but " + unread})
+		p.again = p.now.Add(time.Second)
+		return nil
+	}
 	p.apply(release.Wanted{Retired: true})
 	return nil
 }
