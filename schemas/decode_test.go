@@ -164,6 +164,7 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		"freeze without end":      {emptyPolicy + "environments: [{name: a, windows: {freezes: [{from: 2026-12-18, reason: x}]}}]\n", "no beginning or no end"},
 		"not a day":               {emptyPolicy + "environments: [{name: a, windows: {freezes: [{from: 2026-13-40, through: 2027-01-01, reason: x}]}}]\n", "is not a day"},
 		"waives tests":            {emptyPolicy + "environments: [{name: a, hotfix: {waives: [tests]}}]\n", "waives[0] is \"tests\""},
+		"endless hotfix":          {emptyPolicy + "environments: [{name: a}, {name: b, hotfix: {backfill: 0s}}]\n", "a hotfix would never have to come back"},
 		"slow hotfix":             {emptyPolicy + "environments: [{name: a, hotfix: {steps: [25, 100], interval: 1h}}]\n", "2 steps of 1h do not fit into 2h"},
 		"gate twice":              {emptyPolicy + "environments: [{name: a, checks: [{gate: x, on: merge, name: x, app: a}, {gate: x, on: merge, name: y, app: a}]}]\n", "gate \"x\" is there twice"},
 		"alerts of a merge":       {emptyPolicy + "environments: [{name: a, checks: [{gate: x, on: merge, name: x, app: a, alerts: {severity: high}}]}]\n", "code is scanned on the source commit, not on merge"},

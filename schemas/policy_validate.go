@@ -56,6 +56,9 @@ func (e Environment) validate(ps *Problems, at string, earlier map[string]bool) 
 	e.Rollout.validate(ps, at+".rollout")
 	e.Rollback.validate(ps, at+".rollback")
 	e.Hotfix.validate(ps, at+".hotfix", e.Rollout.Deadline)
+	if len(earlier) > 0 && e.Hotfix.Backfill <= 0 {
+		ps.add(at+".hotfix.backfill", "write a time within which a hotfix has to pass the normal flow, for example 24h", "a hotfix would never have to come back to the normal flow")
+	}
 	if e.MaxConcurrent < 1 {
 		ps.add(at+".maxConcurrent", "write 1 or more", "maxConcurrent is %d", e.MaxConcurrent)
 	}
